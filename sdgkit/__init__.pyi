@@ -49,6 +49,7 @@ from .panels import PromptPanel as PromptPanel
 from .panels import ReviewPanel as ReviewPanel
 from .panels import RunPanel as RunPanel
 from .panels import SeedPanel as SeedPanel
+from .panels import ShelfPanel as ShelfPanel
 from .panels import StudioPanel as StudioPanel
 from .panels import TeacherPanel as TeacherPanel
 from .panels import studio as studio

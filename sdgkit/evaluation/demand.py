@@ -36,10 +36,17 @@ class Demand:
     prompt_tokens: float
     completion_tokens: float
 
+    def plus(self, other: Demand) -> Demand:
+        """Both together."""
+        return Demand(
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+        )
+
     def __str__(self) -> str:
         read = format_number(_rounded(self.prompt_tokens))
         written = format_number(_rounded(self.completion_tokens))
-        return f"about {read} tokens to read and {written} to write"
+        return f"about {read} prompt tokens and {written} completion tokens"
 
 
 def demand_of(plan: Plan) -> Demand | None:

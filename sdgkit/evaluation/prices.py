@@ -15,8 +15,8 @@ class Prices:
     """Prices of a million tokens, in your currency.
 
     Attributes:
-        prompt: Of tokens that the teacher reads.
-        completion: Of tokens that it writes.
+        prompt: Of prompt tokens.
+        completion: Of completion tokens.
     """
 
     prompt: float
@@ -48,7 +48,7 @@ def prices_of(price_prompt: float | None, price_completion: float | None) -> Pri
         return None
     if price_prompt is None or price_completion is None:
         raise SettingsError(
-            "A price has two parts: give both price_prompt (a million tokens read) and "
-            "price_completion (a million tokens written)."
+            "A price has two parts: give both price_prompt (per million prompt tokens) and "
+            "price_completion (per million completion tokens)."
         )
     return Prices(price_prompt, price_completion)

@@ -7,6 +7,7 @@ from sdgkit.panels.prompt import PromptPanel
 from sdgkit.panels.review import ReviewPanel
 from sdgkit.panels.run import RunPanel
 from sdgkit.panels.seeds import SeedPanel
+from sdgkit.panels.shelf import ShelfPanel
 from sdgkit.panels.studio_panel import StudioPanel, studio
 from sdgkit.panels.teacher import TeacherPanel
 
@@ -18,6 +19,7 @@ __all__ = [
     "ReviewPanel",
     "RunPanel",
     "SeedPanel",
+    "ShelfPanel",
     "StudioPanel",
     "TeacherPanel",
     "studio",

@@ -54,9 +54,9 @@ class RunPanel(Panel):
         teacher: The teacher, or a TeacherPanel. A `Run`, or a folder to look at, needs none.
         out: As for `generate`.
         reuse: As for `generate`.
-        price_prompt: The price of a million tokens read, for what *Start* says of the cost. Give
-            both prices, or neither (default: those of `sdgkit.toml`).
-        price_completion: The price of a million tokens written.
+        price_prompt: The price of a million prompt tokens, to say what *Start* costs. Give both
+            prices, or neither (default: those in `sdgkit.toml`).
+        price_completion: The price of a million completion tokens.
         **options: As for `generate`. Prompts are read from their folder at each start.
 
     Attributes:

@@ -106,6 +106,8 @@ class ShelfWork:
         try:
             run.start()
             self.runs[name] = run
+            if self._cancelled.is_set():  # while it was being started: `cancel` did not see it
+                run.cancel()
             return True
         except Exception as error:
             self.errors[name] = as_sdgkit_error(error, f"{name} could not be started")

@@ -216,7 +216,7 @@ def test_totals_are_planned_before_the_start_and_start_says_what_it_asks(
     # 3 seeds: 6 contexts, 6 replies with 18 questions, a judgement, a response and a judgement each
     said = re.match(
         "Start sends up to 66 requests for at most 18 samples: "
-        r"about ([\d,]+) tokens to read and ([\d,]+) to write\.",
+        r"about ([\d,]+) prompt tokens and ([\d,]+) completion tokens\.",
         state["plan"],
     )
     assert said is not None, state["plan"]
@@ -233,7 +233,9 @@ def test_start_says_what_it_costs_at_your_prices(
 ) -> None:
     prices: dict[str, Any] = {"price_prompt": 2.0, "price_completion": 10.0}
     plan = run_panel(script, seeds, **prices).view.state["plan"]
-    said = re.search(r"about ([\d,]+) tokens to read and ([\d,]+) to write, for ([\d.]+)", plan)
+    said = re.search(
+        r"about ([\d,]+) prompt tokens and ([\d,]+) completion tokens, for ([\d.]+)", plan
+    )
     assert said is not None, plan
     read, written = (int(number.replace(",", "")) for number in said.groups()[:2])
     assert float(said[3]) == pytest.approx((2 * read + 10 * written) / 1e6, abs=0.01)
@@ -250,7 +252,7 @@ def test_after_an_estimate_start_says_what_was_measured(
     measured = re.search(r"tokens +([\d,]+) read", panel.view.state["estimate"])
     assert measured is not None
     tokens = int(measured[1].replace(",", ""))
-    said = re.search(r"about ([\d,]+) tokens to read", panel.view.state["plan"])
+    said = re.search(r"about ([\d,]+) prompt tokens", panel.view.state["plan"])
     assert said is not None and panel.view.state["plan"] != before
     assert int(said[1].replace(",", "")) == pytest.approx(tokens, rel=0.06)
 
