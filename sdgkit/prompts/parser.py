@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from sdgkit.prompts.drafts import ends_of_draft
 from sdgkit.prompts.tags import TagPair
 from sdgkit.prompts.thinking import final_answer
 
@@ -99,13 +100,31 @@ class ReplyParser:
         """Read the records in a reply; see `Prompt.parse`."""
         reading = _Reading(columns, frozenset(optional), cut_off, keep_fences)
         answer = final_answer(reply, is_own_tag=self._is_own_tag, keeps_inner=keep_thoughts)
-        parsed = self._read_records(answer.text, reading)
+        parsed = self._read_records(self._without_draft(answer.text), reading)
         is_thought_only = answer.has_thoughts and not answer.text.strip()
         return parsed._replace(is_thought_only=is_thought_only)
 
     def _is_own_tag(self, mark: str) -> bool:
         """Whether a mark of thinking is among the tags that the prompt asks for."""
         return _plain_tag(mark) in {*self._starts, *self._ends}
+
+    def _without_draft(self, text: str) -> str:
+        """The text after a draft that was set apart, if an answer follows it."""
+        if self._any_tag is None or not self._starts[0]:
+            return text
+        for end in ends_of_draft(text):
+            if self._begins_record(text[:end]) and self._begins_record(text[end:]):
+                return text[end:]
+        return text
+
+    def _begins_record(self, text: str) -> bool:
+        """Whether the tag with which a record begins is in a text."""
+        if self._any_tag is None:
+            return False
+        for match in self._any_tag.finditer(text):
+            if _plain_tag(match[0]) == self._starts[0]:
+                return True
+        return False
 
     def _read_records(self, text: str, reading: "_Reading") -> ParsedReply:
         columns = reading.columns

@@ -11,13 +11,32 @@ from dataclasses import dataclass
 _ANYWHERE = ""
 _AT_THE_BEGINNING = r"\A\s*"
 
+_GAP = r"[_\u2581 -]?"  # between the words of a name; U+2581 is DeepSeek's
+_WORDS = (
+    r"(?:think(?:ing)?|thoughts?|reason(?:ing)?|reflection|reflect|scratch" + _GAP + r"pad"
+    r"|analysis|analy[sz](?:e|ing)|cot|chain" + _GAP + "of" + _GAP + r"thoughts?|rationale"
+    r"|deliberat(?:e|ion|ing)|planning|ponder(?:ing)?|contemplat(?:e|ion|ing)|introspection"
+    r"|brainstorm(?:ing)?|(?:inner|internal)?" + _GAP + r"(?:monologue|thoughts?)|anti?thinking"
+    r"|self" + _GAP + r"talk|mental" + _GAP + r"notes?|considerations?"
+    r"|step" + _GAP + "by" + _GAP + "step"
+    r"|思考|推理|思维链)"
+)  # fmt: skip
 _NAMES = (
-    r"(?:[\w.-]{1,30}[:_])?"  # a name space: seed:think, longcat_think
-    r"(?:think(?:ing)?|thoughts?|reason(?:ing)?|reflection|reflect|scratch_?pad|analysis"
-    r"|cot|chain_of_thought|rationale|deliberation|planning"
-    r"|(?:inner|internal)_?(?:monologue|thoughts?)|anti?thinking)"
+    rf"(?!(?:end|stop|close){_GAP}(?:of)?)"
+    r"(?:[\w.-]{1,30}[:_-])?"  # a name space, or a word before it: seed:think, longcat_think
+    + _WORDS
+    # what of a thought it is: thought_process, reasoning_content, think1
+    + rf"(?:{_GAP}(?:process|steps?|content|trace|block|section|chain|text|log"
+    rf"|budget{_GAP}reflect|过程|過程|\d{{1,3}})){{0,2}}"
 )
-_ATTRIBUTES = r"(?:\s[^<>\[\]]{0,300})?"
+_BEFORE_NAME = rf"(?:begin|start){_GAP}(?:of)?{_GAP}"
+_END_BEFORE_NAME = rf"(?:/\s*|(?:end|stop|close){_GAP}(?:of)?{_GAP})"
+_LEFT = r"(?:<|&lt;|\uff1c)"
+_RIGHT = r"(?:>|&gt;|\uff1e)"
+_PIPE = r"[|\uff5c]"
+_ATTRIBUTES = r"(?:\s[^<>\[\]]{0,300}?)?"
+# Everyday words, which name a thought only where a reply begins with them.
+_WORKING = r"(?:plan|draft|notes?|working|critique|outline)"
 
 
 @dataclass(frozen=True)
@@ -43,8 +62,14 @@ FORMS = (
     ThoughtForm(
         "DeepSeek-R1, Qwen3, QwQ, Phi-4, Nemotron, EXAONE, Seed-OSS, LongCat, Reflection, and any "
         "tag of these names",
-        begins=rf"<\s*{_NAMES}{_ATTRIBUTES}\s*>",
-        ends=rf"<\s*/\s*{_NAMES}\s*>",
+        begins=rf"{_LEFT}\s*{_NAMES}{_ATTRIBUTES}\s*{_RIGHT}",
+        ends=rf"{_LEFT}\s*{_END_BEFORE_NAME}{_NAMES}\s*{_RIGHT}",
+    ),
+    ThoughtForm(
+        "models told to plan first, in tags of everyday names",
+        begins=_AT_THE_BEGINNING + rf"<\s*{_WORKING}\s*>",
+        ends=rf"<\s*/\s*{_WORKING}\s*>",
+        ends_alone=False,
     ),
     ThoughtForm(
         "Magistral",
@@ -52,11 +77,25 @@ FORMS = (
         ends=r"\[/\s*(?:THINK|THINKING|REASONING|THOUGHTS?)\]",
     ),
     ThoughtForm(
-        "Sky-T1, OpenThinker, Command A, Apertus",
-        begins=r"<\|(?:(?:begin|start)_(?:of_)?(?:thought|thinking|think|reasoning)|inner_prefix"
-        r"|think(?:ing)?)\|>",
-        ends=r"<\|(?:end_(?:of_)?(?:thought|thinking|think|reasoning)|inner_suffix"
-        r"|/think(?:ing)?|(?:begin|start)_(?:of_)?(?:solution|response|answer))\|>",
+        "models that put other names in brackets",
+        begins=_AT_THE_BEGINNING
+        + rf"(?:\[(?:{_BEFORE_NAME})?{_NAMES}\]|【{_NAMES}】|\{{{{1,2}}{_NAMES}\}}{{1,2}})",
+        ends=rf"(?:\[{_END_BEFORE_NAME}{_NAMES}\]|【/\s*{_NAMES}】"
+        rf"|\{{{{1,2}}/\s*{_NAMES}\}}{{1,2}})",
+        ends_alone=False,
+    ),
+    ThoughtForm(
+        "Sky-T1, OpenThinker, Command A, Apertus, and any special token of these names",
+        begins=rf"<{_PIPE}(?:inner_prefix|(?:{_BEFORE_NAME})?{_NAMES}(?:{_GAP}(?:start|begin))?)"
+        rf"{_PIPE}>",
+        ends=rf"<{_PIPE}(?:inner_suffix|{_END_BEFORE_NAME}{_NAMES}|{_NAMES}{_GAP}(?:end|stop)"
+        rf"|{_BEFORE_NAME}(?:solution|response|answer)){_PIPE}>",
+    ),
+    ThoughtForm(
+        "models that think in a turn of their own",
+        begins=rf"<\|im_start\|>\s*{_NAMES}\s*\n",
+        ends=r"<\|im_end\|>\s*<\|im_start\|>[^\n<]{0,40}\n",
+        ends_alone=False,
     ),
     ThoughtForm("Kimi-VL", begins="◁think▷", ends="◁/think▷"),
     ThoughtForm("MedGemma", begins=r"<unused94>(?:thought)?", ends="<unused95>"),
@@ -79,14 +118,33 @@ FORMS = (
     ),
     ThoughtForm(
         "Open WebUI",
-        begins=r"<details\b[^<>]{0,300}\btype=[\"']?reasoning\b[^<>]{0,300}>",
+        begins=r"<details\b[^<>]{0,300}\btype=[\"']?reasoning\b[^<>]{0,300}>"
+        r"|<details\b[^<>]{0,300}>\s*<summary>[^<>]{0,80}\b(?:thinking|thought|reasoning)\b"
+        r"[^<>]{0,80}</summary>",
         ends=r"</details>",
         ends_alone=False,
     ),
     ThoughtForm(
         "models that fence their thoughts",
-        begins=r"```(?:think(?:ing)?|thoughts?|reasoning)[ \t]*\n",
+        begins=rf"```{_NAMES}[ \t]*\n",
         ends=r"```",
+        ends_alone=False,
+    ),
+    ThoughtForm(
+        "models that fence their thoughts with tildes",
+        begins=rf"~~~{_NAMES}[ \t]*\n",
+        ends=r"~~~",
+        ends_alone=False,
+    ),
+    ThoughtForm(
+        "models that put marks of their thoughts into comments",
+        begins=rf"<!--\s*{_NAMES}\s*-->",
+        ends=rf"<!--\s*(?:/|end\b)\s*{_NAMES}\s*-->",
+    ),
+    ThoughtForm(
+        "models that put their thoughts into comments",
+        begins=rf"<!--\s*{_NAMES}\s*[:\n]",
+        ends="-->",
         ends_alone=False,
     ),
     ThoughtForm(
@@ -164,8 +222,11 @@ _MARKS = _marks_pattern()
 
 # A mark is at the beginning of a reply, begins with one of these signs, or is one of the ends
 # in words. To try every form at every character took a sixth of a run's time.
-_SIGN = re.compile(r"[<\[`\u25c1]")
-_END_IN_WORDS = re.compile(r"my response|done thinking|assistantfinal", re.IGNORECASE)
+_SIGN = re.compile(
+    r"[<\uff1c](?=\s*[^\W\d]|\s*[/|\uff5c!])|\[(?=[^\W\d]|/)|`(?=``)|~(?=~~)|\u25c1|&(?=lt;)"
+    r"|\u3010(?=/)|\{(?=\{?/)"
+)
+_END_IN_WORDS = re.compile(r"my response|done thinking|assistantfinal|-->", re.IGNORECASE)
 
 
 def final_answer(

@@ -42,6 +42,29 @@ CLOSED = {
     "granite": f"Here is my thought process: {DRAFT} Here is my response: {ANSWER}",
     "fence": f"```thinking\n{DRAFT}\n```\n{ANSWER}",
     "open webui": f'<details type="reasoning" done="true">{DRAFT}</details>{ANSWER}',
+    "a compound name": f"<thought_process>{DRAFT}</thought_process>{ANSWER}",
+    "a name with hyphens": f"<inner-monologue>{DRAFT}</inner-monologue>{ANSWER}",
+    "a numbered name": f"<reasoning_step_2>{DRAFT}</reasoning_step_2>{ANSWER}",
+    "a name space and a long name": (
+        f"<seed:cot_budget_reflect>{DRAFT}</seed:cot_budget_reflect>{ANSWER}"
+    ),
+    "an everyday name": f"<plan>{DRAFT}</plan>\n{ANSWER}",
+    "Chinese": f"<思考过程>{DRAFT}</思考过程>{ANSWER}",
+    "Chinese brackets": f"【思考】{DRAFT}【/思考】{ANSWER}",
+    "escaped": f"&lt;think&gt;{DRAFT}&lt;/think&gt;{ANSWER}",
+    "full width": f"\uff1cthink\uff1e{DRAFT}\uff1c/think\uff1e{ANSWER}",
+    "other words in brackets": f"[SCRATCHPAD]{DRAFT}[/SCRATCHPAD]{ANSWER}",
+    "brackets that begin and end": f"[BEGIN REASONING]{DRAFT}[END REASONING]{ANSWER}",
+    "curly brackets": f"{{{{think}}}}{DRAFT}{{{{/think}}}}{ANSWER}",
+    "pipes with start and end": f"<|reasoning_start|>{DRAFT}<|reasoning_end|>{ANSWER}",
+    "pipes with a stroke": f"<|thought|>{DRAFT}<|/thought|>{ANSWER}",
+    "pipes without gaps": f"<|startofthink|>{DRAFT}<|endofthink|>{ANSWER}",
+    "DeepSeek's pipes": f"<\uff5cbegin▁of▁thought\uff5c>{DRAFT}<\uff5cend▁of▁thought\uff5c>{ANSWER}",
+    "a turn of its own": f"<|im_start|>think\n{DRAFT}<|im_end|>\n<|im_start|>answer\n{ANSWER}",
+    "a folded summary": f"<details>\n<summary>Thought for 3 s</summary>{DRAFT}</details>{ANSWER}",
+    "tildes": f"~~~reasoning\n{DRAFT}\n~~~\n{ANSWER}",
+    "a comment": f"<!-- thinking: {DRAFT} -->{ANSWER}",
+    "comments as marks": f"<!-- think -->{DRAFT}<!-- /think -->{ANSWER}",
     "harmony": (
         f"<|channel|>analysis<|message|>{DRAFT}<|end|>"
         f"<|start|>assistant<|channel|>final<|message|>{ANSWER}<|return|>"
@@ -68,6 +91,27 @@ UNCLOSED = {
     "harmony, ended": f"<|channel|>analysis<|message|>{DRAFT}<|end|>",
     "harmony without its tokens": f"analysisWe draft {DRAFT}",
     "granite": f"Here is my thought process: {DRAFT}",
+    "a compound name": f"<internal_reasoning>{DRAFT}",
+    "an everyday name": f"<draft>{DRAFT}",
+    "pipes with start": f"<|thinking_start|>{DRAFT}",
+    "ended by another mark": f"<think>{DRAFT}[/THINK]{ANSWER}",
+}
+
+# Blocks of names that no table holds, known by their place.
+SET_APART = {
+    "a tag": f"<brief>Short? {DRAFT}</brief>\n{ANSWER}",
+    "a tag in another language": f"<denken>{DRAFT}</denken>{ANSWER}",
+    "a tag that the template began": f"Short? {DRAFT}</brief>{ANSWER}",
+    "brackets": f"[Sketch]{DRAFT}[/Sketch]{ANSWER}",
+    "headings": f"### Thinking\nShort? {DRAFT}\n\n### Answer\n{ANSWER}",
+    "bold headings": f"**Reasoning:**\n{DRAFT}\n**Final answer:** {ANSWER}",
+    "words with colons": f"Thought: {DRAFT}\nFinal Answer: {ANSWER}",
+}
+
+NOT_SET_APART = {
+    "one tag around each record": f"<item>{ANSWER}</item>\n<item>{ANSWER}</item>",
+    "a tag around all": f"<titles>{ANSWER}{ANSWER}</titles>",
+    "an answer after a heading": f"Reasoning: all is well.\n{ANSWER}{ANSWER}",
 }
 
 
@@ -95,9 +139,36 @@ def test_a_prompt_without_tags_reads_only_the_final_answer_too(reply: str) -> No
     assert row["title"] == ANSWER
 
 
+@pytest.mark.parametrize("reply", SET_APART.values(), ids=SET_APART.keys())
+def test_a_draft_that_was_set_apart_under_any_name_is_not_read(reply: str) -> None:
+    assert titles(reply) == ["The title"]
+
+
+@pytest.mark.parametrize("reply", NOT_SET_APART.values(), ids=NOT_SET_APART.keys())
+def test_what_stands_around_answers_is_no_draft(reply: str) -> None:
+    assert titles(reply) == ["The title", "The title"]
+
+
+def test_a_judge_that_sets_its_columns_in_tags_of_its_own_is_read() -> None:
+    judge = Prompt(
+        "judge",
+        generation="Judge.",
+        start_tags=("[Start of Evaluation]", "[Start of Score]"),
+        end_tags=("[End of Evaluation]", "[End of Score]"),
+    )
+    verdict = f"<verdict>{tagged(evaluation='Well.')}</verdict>{tagged(score='1')}"
+    assert judge.parse(verdict, ["evaluation", "score"]).rows == [
+        {"evaluation": "Well.", "score": "1"}
+    ]
+
+
 @pytest.mark.parametrize(
     "text",
     [
+        "Dear {name}, for this {reason} we wait.",
+        "Because of [reason], see [analysis].",
+        "The report has <notes>three</notes> parts.",
+        "a & b, `think`, ~thought~, x --> y",
         "I think <b>so</b>; analysis follows.",
         "analysis of the report",
         "[Thinking of you] [1]",
