@@ -183,7 +183,7 @@ def _speed(reply: "Reply") -> str:
 def _ending(reply: "Reply") -> str:
     from sdgkit.teachers.endings import Ending
 
-    if reply.ending is Ending.NATURAL:
+    if reply.ending in (Ending.NATURAL, Ending.UNSAID):
         return ""
     if reply.ending is Ending.TRUNCATED:
         return "; cut off at the token limit (--max-tokens)"

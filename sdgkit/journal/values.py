@@ -61,7 +61,7 @@ class RecordedExchange:
     def how_it_ended(self) -> str:
         """What to add to its description where it did not end naturally; otherwise empty."""
         ending = ending_of(self.finish_reason)
-        if ending is Ending.NATURAL:
+        if ending in (Ending.NATURAL, Ending.UNSAID):
             return ""
         if ending is Ending.TRUNCATED:
             return ", cut off"

@@ -59,12 +59,14 @@ class _Reading:
         columns: The columns of a record, in the order of the tags.
         optional: Those of them that may be missing or empty.
         cut_off: Whether the reply ended at its limit of tokens.
+        end_unsaid: Whether it is not known how the reply ended.
         keep_fences: Whether to keep a code fence around a whole value.
     """
 
     columns: Sequence[str]
     optional: frozenset[str]
     cut_off: bool
+    end_unsaid: bool
     keep_fences: bool
 
     def without_skipped(self, record: dict[str, str], position: int) -> dict[str, str]:
@@ -93,12 +95,13 @@ class ReplyParser:
         columns: Sequence[str],
         *,
         cut_off: bool,
+        end_unsaid: bool,
         keep_fences: bool,
         keep_thoughts: bool = False,
         optional: Collection[str] = (),
     ) -> ParsedReply:
         """Read the records in a reply; see `Prompt.parse`."""
-        reading = _Reading(columns, frozenset(optional), cut_off, keep_fences)
+        reading = _Reading(columns, frozenset(optional), cut_off, end_unsaid, keep_fences)
         answer = final_answer(reply, is_own_tag=self._is_own_tag, keeps_inner=keep_thoughts)
         parsed = self._read_records(self._without_draft(answer.text), reading)
         is_thought_only = answer.has_thoughts and not answer.text.strip()
@@ -141,7 +144,7 @@ class ReplyParser:
                 record = {}
             value = _value_of(passage.text, reading.keep_fences)
             may_be_empty = columns[position] in reading.optional
-            ends_surely = self._ends_surely(passage, position, reading.cut_off)
+            ends_surely = self._ends_surely(passage, position, reading)
             # Only the first column can begin a record.
             if not (value or may_be_empty) or not ends_surely or position != len(record):
                 stray = True
@@ -169,13 +172,15 @@ class ReplyParser:
         if is_tagged:
             yield Passage(tag, text[begin:], None)
 
-    def _ends_surely(self, passage: Passage, position: int, cut_off: bool) -> bool:
+    def _ends_surely(self, passage: Passage, position: int, reading: _Reading) -> bool:
         """Whether the passage is the whole value.
 
-        It may not be if the reply was cut off in it, or if its own start tag follows.
+        It may not be if the reply was cut off in it, or could have been, or if its own start tag
+        follows.
         """
         if passage.next_tag is None:
-            return not cut_off
+            needs_end_tag = reading.end_unsaid and self._ends[position] != ""
+            return not reading.cut_off and not needs_end_tag
         return passage.next_tag != passage.tag or passage.tag == self._ends[position]
 
 

@@ -254,6 +254,7 @@ class Prompt:
         columns: Sequence[str],
         *,
         cut_off: bool = False,
+        end_unsaid: bool = False,
         keep_fences: bool = False,
         keep_thoughts: bool = False,
         optional: Collection[str] = (),
@@ -270,6 +271,8 @@ class Prompt:
             columns: The names of the output columns, in the order of the tags.
             cut_off: Whether the reply ended at its limit of tokens. The last value is then left
                 out, unless it has its end tag.
+            end_unsaid: Whether it is not known how the reply ended. The last value then needs its
+                end tag, if it has one.
             keep_fences: Whether to keep a code fence around a whole value.
             keep_thoughts: Whether marks of thinking inside the answer belong to it, as they do
                 where the seeds' own texts hold them.
@@ -282,6 +285,7 @@ class Prompt:
             reply,
             columns,
             cut_off=cut_off,
+            end_unsaid=end_unsaid,
             keep_fences=keep_fences,
             keep_thoughts=keep_thoughts,
             optional=optional,

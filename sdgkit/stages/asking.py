@@ -8,7 +8,7 @@ from sdgkit.keywords import known_keywords_throughout
 from sdgkit.prompts import Prompt, read_score
 from sdgkit.prompts.faults import read_faults
 from sdgkit.samples import Row
-from sdgkit.stages.reading import Reading, can_be_read, has_thoughts, is_truncated
+from sdgkit.stages.reading import Reading, can_be_read, has_thoughts, is_end_unsaid, is_truncated
 from sdgkit.stages.reasoning import REASONING, with_reasoning
 from sdgkit.stages.stage import Stage
 from sdgkit.stages.step import Step
@@ -102,6 +102,7 @@ class Judge(Stage):
             reply.text,
             columns,
             cut_off=is_truncated(reply),
+            end_unsaid=is_end_unsaid(reply),
             keep_thoughts=has_thoughts(row),
             optional={FAULTS},
         )

@@ -39,9 +39,14 @@ def can_be_read(reply: Reply) -> bool:
     """Whether values may be read in a reply.
 
     They may in one that ended in its own way and, as far as they have their end tags, in one that
-    was cut off at a limit of tokens.
+    was cut off at a limit of tokens or whose server does not say how it ended.
     """
-    return reply.ending in (Ending.NATURAL, Ending.TRUNCATED)
+    return reply.ending in (Ending.NATURAL, Ending.TRUNCATED, Ending.UNSAID)
+
+
+def is_end_unsaid(reply: Reply) -> bool:
+    """Whether the server does not say how the reply ended."""
+    return reply.ending is Ending.UNSAID
 
 
 def refuse_if_final(reply: Reply) -> None:

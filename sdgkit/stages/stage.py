@@ -17,6 +17,7 @@ from sdgkit.stages.reading import (
     drop_of_loop,
     has_code_fence,
     has_thoughts,
+    is_end_unsaid,
     is_truncated,
     refuse_if_final,
     why_unanswered,
@@ -187,6 +188,7 @@ class Stage(StageTraits):
             reply.text,
             self.columns,
             cut_off=is_truncated(reply),
+            end_unsaid=is_end_unsaid(reply),
             keep_fences=has_code_fence(row),
             keep_thoughts=has_thoughts(row),
         )

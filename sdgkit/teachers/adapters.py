@@ -23,7 +23,7 @@ from sdgkit.teachers.diagnosis import (
 )
 from sdgkit.teachers.endings import Ending, ending_of
 from sdgkit.teachers.exchange import Reply, encode_body
-from sdgkit.teachers.http_client import OK, HttpClient
+from sdgkit.teachers.http_client import SUCCESS, HttpClient
 from sdgkit.teachers.model_lists import entries_of
 from sdgkit.teachers.network import proxy_for, ssl_context_for
 from sdgkit.teachers.prompt_cuts import PromptWatch
@@ -265,7 +265,7 @@ class OpenAICompatible(Adapter):
             data = json.loads(response.body)
         except (ValueError, RecursionError):
             data = response.body.decode("utf-8", "replace")
-        if response.status != OK:
+        if response.status not in SUCCESS:
             raise diagnose_response(response.status, data, self.server, response.retry_after)
         return data
 

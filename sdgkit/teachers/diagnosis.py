@@ -31,17 +31,18 @@ from sdgkit.limits import handles_remedy, is_out_of_handles
 from sdgkit.teachers.address import azure_hint
 from sdgkit.teachers.endings import Ending, ending_of
 from sdgkit.teachers.server import Server, enumerate_models
+from sdgkit.teachers.server_words import tells_no_credit, tells_passing_trouble, tells_withheld
 from sdgkit.texts import load_texts
 
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
-
-NO_QUOTA = "insufficient_quota"
 
 # Seconds: a server may be wrong about when it will be ready, and a run must not sleep for days.
 LONGEST_RETRY_AFTER = 300.0
 SHORTEST_BOUND = 1.0  # of it, where the patience is still shorter
 
 FORBIDDEN = 403
+# Where servers put the message of an error.
+_MESSAGE_NAMES = ("message", "error", "detail", "errors", "msg", "error_msg")
 LONGEST_BODY = 200  # characters of a response, in a message
 # aiohttp's: no connection to the proxy, and the proxy's own refusal of one to the server.
 _PROXY_ERRORS = ("ClientProxyConnectionError", "ClientHttpProxyError")
@@ -54,14 +55,10 @@ _NO_SUCH_MODEL = re.compile(
     r"|\bnot a valid model\b"
     r"|\bmodels?\b[^.]{0,120}\b(?:not found|does(?: not|n't) exist|is not available)"
 )
-# "Your credit balance is too low" (Anthropic, 400), "Insufficient Balance" (others, 402 or 400).
-_MAY_BE_OUT_OF_CREDIT = (400, 403, 429)
-_NO_CREDIT_WORDS = re.compile(
-    r"(?i)\bcredit balance\b|\bout of credits?\b|\bno credits? (?:left|remaining)"
-    r"|\binsufficient[ _](?:credits?|funds|balance|quota)\b"
-)
+_MAY_BE_OUT_OF_CREDIT = (400, 401, 403, 412, 422, 429)
 _WRONG_PATHS = (404, 405, *range(300, 400))
-_SERVER_ERRORS = (408, 409, 425, *range(500, 600))
+# 499: a server in between was left by its client, which is another one in between.
+_SERVER_ERRORS = (408, 409, 420, 423, 425, 449, 499, *range(500, 600))
 
 
 class Cause(Enum):
@@ -229,12 +226,12 @@ def diagnose_response(
         cause = Cause.WRONG_PATH
     elif _names_wrong_model(status, body, detail):
         cause = Cause.WRONG_MODEL
-    elif status == 429 and isinstance(error, dict) and NO_QUOTA in _codes_of(error):
-        cause = Cause.NO_CREDIT  # OpenAI's: asking again does not help, as it does with other 429s
-    elif status in _MAY_BE_OUT_OF_CREDIT and _NO_CREDIT_WORDS.search(detail):
+    elif status in _MAY_BE_OUT_OF_CREDIT and tells_no_credit(detail, _codes_of(body)):
         cause = Cause.NO_CREDIT
-    elif cause is Cause.BAD_REQUEST and _is_filtered(error):
+    elif _may_be_withheld(cause, status) and _is_withheld(body, detail):
         cause = Cause.WITHHELD
+    elif cause is Cause.BAD_REQUEST and tells_passing_trouble(_all_words(body)):
+        cause = Cause.SERVER_ERROR
     return Trouble(cause, detail, status, _bounded_pause(_seconds_until(retry_after), server))
 
 
@@ -261,15 +258,39 @@ def _names_wrong_model(status: int, body: object, detail: str) -> bool:
         return False
     if status == 404 and _MODEL_WORDS.search(detail):
         return True
-    error = body.get("error")
-    codes = _codes_of(error) if isinstance(error, dict) else ()
+    codes = _codes_of(body)
     if any(isinstance(code, str) and _MODEL_CODES.fullmatch(code) for code in codes):
         return True
     return status in (400, 422) and bool(_NO_SUCH_MODEL.search(detail))
 
 
-def _codes_of(error: dict[str, Any]) -> tuple[object, object]:
-    return (error.get("code"), error.get("type"))
+def _codes_of(body: object) -> list[object]:
+    """The codes and types in a response, of the error and of what it was made of."""
+    codes: list[object] = []
+    while isinstance(body, dict):
+        codes.extend((body.get("code"), body.get("type")))
+        inner = body.get("innererror")
+        if isinstance(inner, dict):
+            codes.append(inner.get("code"))
+        body = body.get("error")
+    return codes
+
+
+def _may_be_withheld(cause: Cause, status: int) -> bool:
+    return cause is Cause.BAD_REQUEST or status == FORBIDDEN
+
+
+def _is_withheld(body: object, detail: str) -> bool:
+    """Whether a refusal's codes or words say that a filter withheld the reply."""
+    for code in _codes_of(body):
+        if isinstance(code, str) and ending_of(code) is Ending.REFUSED:
+            return True
+    return tells_withheld(detail)
+
+
+def _all_words(body: object) -> str:
+    """All that a response says, with what a router passes on of the server behind it."""
+    return body if isinstance(body, str) else json.dumps(body, ensure_ascii=False, default=str)
 
 
 def diagnose_reply(body: object, server: Server) -> Trouble:
@@ -282,20 +303,43 @@ def diagnose_reply(body: object, server: Server) -> Trouble:
         body: Its JSON, parsed; its text where it is not JSON.
         server: The server it comes from.
     """
-    if not isinstance(body, dict):
+    if isinstance(body, str) and body.strip():
         return diagnose_response(200, body, server)
-    error = body.get("error") or (body if body.get("object") == "error" else None)
-    if error is None:
+    if not isinstance(body, dict):
         return Trouble(Cause.NO_REPLY, _shown_body(body, server))
+    error = body.get("error")
+    if not error and _is_error(body):
+        error = body
+    if not error:
+        return _trouble_without_choice(body, server)
     status = _status_in(error)
     if status is not None:
         return diagnose_response(status, body, server)
+    detail = server.redact(_message_in(body))
     cause = Cause.SERVER_ERROR
-    if _is_filtered(error):
+    if tells_no_credit(detail, _codes_of(body)):
+        cause = Cause.NO_CREDIT
+    elif _is_withheld(body, detail):
         cause = Cause.WITHHELD
     elif _BUSY_WORDS.search(json.dumps(error)):
         cause = Cause.BUSY
-    return Trouble(cause, server.redact(_message_in(body)))
+    return Trouble(cause, detail)
+
+
+def _is_error(body: dict[str, Any]) -> bool:
+    """Whether a body without `error` is an error itself: it has a message and no choices."""
+    has_message = any(body.get(name) for name in _MESSAGE_NAMES)
+    return body.get("object") == "error" or (has_message and "choices" not in body)
+
+
+def _trouble_without_choice(body: dict[str, Any], server: Server) -> Trouble:
+    """A body with neither a choice nor an error; Gemini's may say that the prompt was blocked."""
+    feedback = body.get("promptFeedback") or body.get("prompt_feedback")
+    if isinstance(feedback, dict):
+        reason = feedback.get("blockReason") or feedback.get("block_reason")
+        if reason:
+            return Trouble(Cause.WITHHELD, server.redact(f"the prompt was blocked: {reason}"))
+    return Trouble(Cause.NO_REPLY, _shown_body(body, server))
 
 
 def diagnose_broken_off(finish_reason: str, error: object, server: Server) -> Trouble:
@@ -322,17 +366,6 @@ def _status_in(error: object) -> int | None:
         if 300 <= status < 600:
             return status
     return None
-
-
-def _is_filtered(error: object) -> bool:
-    """Whether an error's code says that a filter withheld the reply."""
-    if not isinstance(error, dict):
-        return False
-    inner = error.get("innererror")
-    codes = [error.get("code"), error.get("type")]
-    if isinstance(inner, dict):
-        codes.append(inner.get("code"))
-    return any(isinstance(code, str) and ending_of(code) is Ending.REFUSED for code in codes)
 
 
 def _shown_body(body: object, server: Server) -> str:
@@ -379,8 +412,10 @@ def explain(trouble: Trouble, server: Server) -> TeacherError:
 def _message_in(body: object) -> str:
     """The message in a response, without the structure it is wrapped in."""
     while isinstance(body, dict):
-        parts: Iterable[Any] = (body.get(name) for name in ("message", "error", "detail"))
-        body = next(filter(None, parts), None) or json.dumps(body)
+        parts: Iterable[Any] = (body.get(name) for name in _MESSAGE_NAMES)
+        body = next(filter(None, parts), None) or json.dumps(body, ensure_ascii=False)
+        if isinstance(body, list) and len(body) == 1:
+            body = body[0]
     text = str(body)
     title = _TITLE.search(text[:10_000])
     if not title:

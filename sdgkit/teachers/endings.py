@@ -15,6 +15,7 @@ class Ending(Enum):
         NATURAL: The model had said what it had to say.
         TRUNCATED: A limit of tokens cut it off.
         REFUSED: The model declined, or a filter withheld the reply.
+        UNSAID: The server did not say. What is between its tags can be read, and no more.
         ELSEWHERE: The model called a tool instead of answering.
         BROKEN_OFF: Anything else: an error, an abort, an unknown word.
     """
@@ -22,6 +23,7 @@ class Ending(Enum):
     NATURAL = "natural"
     TRUNCATED = "truncated"
     REFUSED = "refused"
+    UNSAID = "unsaid"
     ELSEWHERE = "elsewhere"
     BROKEN_OFF = "broken off"
 
@@ -112,6 +114,7 @@ _MEANINGS = (
     (Ending.REFUSED, re.compile(r"content_?polic|responsible_?ai|policy_?violat|data_?inspection")),
     (Ending.TRUNCATED, re.compile(r"max_\w*tokens?|token_limit|context_(?:length|window)")),
 )
+_BROKEN = re.compile(r"error|abort|cancel|fail|time_?d?_?out|interrupt")
 _SEPARATOR = re.compile(r"[^a-z0-9]+")
 _CAPITAL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
@@ -120,7 +123,7 @@ def ending_of(word: str) -> Ending:
     """How a reply ended, by the server's word for it.
 
     Args:
-        word: The server's `finish_reason`, or the code of its error.
+        word: The server's `finish_reason`, or the code of its error; empty where it has none.
 
     Example:
         >>> ending_of("MAX_TOKENS")
@@ -128,8 +131,9 @@ def ending_of(word: str) -> Ending:
         >>> ending_of("network_error")
         <Ending.BROKEN_OFF: 'broken off'>
     """
-    plain = _SEPARATOR.sub("_", _CAPITAL.sub("_", word.strip()).lower()).strip("_")
-    plain = plain.removeprefix("finish_reason_")
+    plain = _plain(word)
+    if not plain:
+        return Ending.UNSAID
     ending = _BY_WORD.get(plain)
     if ending is not None:
         return ending
@@ -137,3 +141,27 @@ def ending_of(word: str) -> Ending:
         if meaning.search(plain):
             return ending
     return Ending.BROKEN_OFF
+
+
+def tells_unnatural_end(word: str) -> bool:
+    """Whether a word surely means that a reply did not end naturally.
+
+    Args:
+        word: A word passed on from another server, of which not every one is known.
+
+    Example:
+        >>> tells_unnatural_end("MAX_TOKENS")
+        True
+        >>> tells_unnatural_end("</s>")
+        False
+    """
+    ending = ending_of(word)
+    if ending is Ending.BROKEN_OFF:
+        return _BROKEN.search(_plain(word)) is not None
+    return ending in (Ending.TRUNCATED, Ending.REFUSED)
+
+
+def _plain(word: str) -> str:
+    """A word in lower case, with underscores between its parts."""
+    plain = _SEPARATOR.sub("_", _CAPITAL.sub("_", word.strip()).lower()).strip("_")
+    return plain.removeprefix("finish_reason_")

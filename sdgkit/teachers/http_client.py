@@ -24,6 +24,7 @@ CONNECT_SECONDS = 20.0
 MAX_CONNECTIONS = 10_000
 
 OK = 200
+SUCCESS = range(200, 300)
 
 _HEADERS = {
     "content-type": "application/json",

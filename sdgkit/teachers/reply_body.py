@@ -3,10 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sdgkit.teachers.endings import Ending, ending_of
+from sdgkit.teachers.endings import Ending, ending_of, tells_unnatural_end
 
 MOST_TOKENS = 10**9  # of one request; a server that counts more cannot count
 LONGEST_FINISH_REASON = 100  # characters
+
+# Where routers and proxies pass on the word of the server behind them.
+_PASSED_ON = ("native_finish_reason", "stop_reason")
 
 # The kinds of part that a message may have as a list: what is said, and what was thought.
 _TEXT_PARTS = ("text", "output_text")
@@ -25,7 +28,7 @@ class ReplyBody:
 
     Attributes:
         error: The error next to the message, if there is one.
-        ending: Why the message ended, in the server's word.
+        ending: Why the message ended, in the server's word; empty if it does not say.
         model: The model under whose name the server answered, as it wrote it.
 
     Example:
@@ -80,7 +83,16 @@ class ReplyBody:
 
 
 def _finish_reason(choice: Mapping[str, Any]) -> str:
-    reason = str(choice.get("finish_reason") or "stop")
+    """The server's word for how a reply ended; empty if it has none.
+
+    A router passes on what the server behind it said, which counts where that was no natural end.
+    """
+    reason = str(choice.get("finish_reason") or "")
+    if ending_of(reason) in (Ending.NATURAL, Ending.UNSAID):
+        for name in _PASSED_ON:
+            passed_on = choice.get(name)
+            if isinstance(passed_on, str) and tells_unnatural_end(passed_on):
+                reason = passed_on
     return _message_text(reason[:LONGEST_FINISH_REASON])
 
 

@@ -217,7 +217,7 @@ class RetryPolicy:
 
         A probe, which nobody could object to, is refused with the key.
         """
-        if trouble.status != FORBIDDEN:
+        if trouble.status != FORBIDDEN or trouble.cause in (Cause.WITHHELD, Cause.NO_CREDIT):
             return trouble
         try:
             await self._adapter.exchange(probe_body(self._server.model), PROBE_SECONDS)

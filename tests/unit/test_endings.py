@@ -38,6 +38,7 @@ WHOLE = tagged(context="A whole context")
         ("abort", Ending.BROKEN_OFF),
         ("insufficient_system_resource", Ending.BROKEN_OFF),
         ("a word of next year", Ending.BROKEN_OFF),
+        ("", Ending.UNSAID),
     ],
 )
 def test_every_servers_word_for_an_end_has_a_meaning(word: str, ending: Ending) -> None:
@@ -130,6 +131,40 @@ def test_a_reply_that_broke_off_is_asked_again_and_its_half_is_no_sample() -> No
         )
     assert [sample["context"] for sample in run.samples()] == ["A whole context"]
     assert run.summary.retries == 2
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        {"finish_reason": "stop", "native_finish_reason": "MAX_TOKENS"},
+        {"finish_reason": None, "stop_reason": "max_tokens"},
+    ],
+)
+def test_the_word_that_a_router_passes_on_counts(choice: Mapping[str, object]) -> None:
+    run, _ = contexts(
+        {"choices": [{"message": {"content": "[Start of Context] half a"}, **choice}]}
+    )
+    [drop] = run.drops()
+    assert drop["reason"] == "truncated"
+    assert "max_tokens" in drop["message"].lower()
+
+
+def test_a_stop_token_that_vllm_names_is_a_natural_end() -> None:
+    choice = {"finish_reason": "stop", "stop_reason": "</s>", "message": {"content": WHOLE}}
+    run, _ = contexts({"choices": [choice]})
+    assert len(list(run.samples())) == 1
+
+
+@pytest.mark.parametrize("choice", [{}, {"finish_reason": None}, {"finish_reason": ""}])
+def test_a_server_that_does_not_say_how_a_reply_ended_needs_the_end_tag(
+    choice: Mapping[str, object],
+) -> None:
+    whole, _ = contexts({"choices": [{"message": {"content": WHOLE}, **choice}]})
+    assert len(list(whole.samples())) == 1
+    half = {"content": "[Start of Context] A whole con"}
+    cut, asked = contexts({"choices": [{"message": half, **choice}]})
+    assert [drop["reason"] for drop in cut.drops()] == ["malformed"]
+    assert asked == 4
 
 
 def test_a_request_that_a_filter_refuses_is_a_refusal() -> None:
