@@ -33,7 +33,13 @@ from sdgkit.teachers.secrets import HIDDEN
 from sdgkit.teachers.server import Server
 from sdgkit.teachers.settings import REHEARSAL
 from sdgkit.teachers.streams import ReplyStream, Show
-from sdgkit.teachers.system_role import USER, may_refuse_system, with_system_in_user
+from sdgkit.teachers.system_role import (
+    USER,
+    has_system,
+    may_be_about_roles,
+    tells_of_roles,
+    with_system_in_user,
+)
 
 MODELS_SECONDS = 60.0
 METRICS_SECONDS = 5.0
@@ -113,6 +119,7 @@ class OpenAICompatible(Adapter):
         self._client = HttpClient(self.server.proxy, ssl_context_for(server.base_url))
         self._refused_parameters = RefusedParameters(self.server.notes)
         self._puts_system_into_user = False
+        self._takes_system = False  # known once a request with a system message was answered
         self._prompt_watch = PromptWatch(self._count_tokens)
         self._answering_model = AnsweringModel()
 
@@ -152,13 +159,37 @@ class OpenAICompatible(Adapter):
         """The parsed body of one chat completion, without what the server refuses in a request."""
         accepted = self._accepted(body)
         try:
-            return await self._post(accepted, seconds, on_piece)
+            data = await self._post(accepted, seconds, on_piece)
+            self._takes_system = self._takes_system or has_system(accepted)
+            return data
         except Trouble as refusal:
-            if may_refuse_system(refusal, accepted):
+            if has_system(accepted) and tells_of_roles(refusal):
                 return await self._complete_without_system(accepted, refusal, seconds, on_piece)
             if not self._refused_parameters.learn_from(refusal, accepted):
-                raise
+                if self._takes_system or not has_system(accepted):
+                    raise
+                if not may_be_about_roles(refusal):
+                    raise
+                return await self._try_without_system(accepted, refusal, seconds, on_piece)
         return await self._complete(body, seconds, on_piece)
+
+    async def _try_without_system(
+        self,
+        body: Mapping[str, Any],
+        refusal: Trouble,
+        seconds: float | None,
+        on_piece: Callable[[bytes], None] | None,
+    ) -> Any:
+        """Find out whether a refusal that does not say so is about the system message.
+
+        It is if the same request is refused again, and answered without such a message.
+        """
+        try:
+            data = await self._post(body, seconds, on_piece)
+            self._takes_system = True
+            return data
+        except Trouble:
+            return await self._complete_without_system(body, refusal, seconds, on_piece)
 
     async def _complete_without_system(
         self,
@@ -188,7 +219,10 @@ class OpenAICompatible(Adapter):
     ) -> Any:
         url = f"{self.server.base_url}/chat/completions{self.server.query}"
         content = encode_body(body)
-        return await self._send("POST", url, seconds or self._timeout, content, on_piece)
+        data = await self._send("POST", url, seconds or self._timeout, content, on_piece)
+        if isinstance(data, dict) and data.get("error") and not data.get("choices"):
+            raise diagnose_reply(data, self.server)  # a refusal behind status 200
+        return data
 
     async def _refuse_cut_prompt(self, body: Mapping[str, Any], reply: Reply) -> None:
         """Raise Trouble where the server has cut the prompt of this reply."""

@@ -8,12 +8,12 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sdgkit.teachers.diagnosis import Trouble
+from sdgkit.teachers.diagnosis import Cause, Trouble
 
 SYSTEM = "system"
 USER = "user"
 # A request that is refused for its roles comes back with one of these.
-_STATUSES = (400, 405, 409, 415, 422, 500, 501, 503)
+_STATUSES = (None, 400, 405, 409, 415, 422, 424, 500, 501, 503)
 # "System role not supported", "roles must alternate user/assistant", "Developer instruction is not
 # enabled", "Input should be 'user' or 'assistant'", an exception of the template itself.
 _WORDS = re.compile(
@@ -26,10 +26,22 @@ _WORDS = re.compile(
 )
 
 
-def may_refuse_system(trouble: Trouble, body: Mapping[str, Any]) -> bool:
-    """Whether a request may have been refused because it has a system message."""
-    has_system = any(message.get("role") == SYSTEM for message in body["messages"])
-    return has_system and trouble.status in _STATUSES and bool(_WORDS.search(trouble.detail))
+def has_system(body: Mapping[str, Any]) -> bool:
+    """Whether a request has a system message."""
+    return any(message.get("role") == SYSTEM for message in body["messages"])
+
+
+def tells_of_roles(trouble: Trouble) -> bool:
+    """Whether a refusal speaks of roles, or of the template that puts them together."""
+    return trouble.status in _STATUSES and bool(_WORDS.search(trouble.detail))
+
+
+def may_be_about_roles(trouble: Trouble) -> bool:
+    """Whether a refusal may be about a role without saying so, in words that anybody knows.
+
+    Servers say it in any language, or only that the request was bad.
+    """
+    return trouble.cause is Cause.BAD_REQUEST
 
 
 def with_system_in_user(messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -229,6 +229,52 @@ def test_the_system_text_goes_to_the_user_where_a_model_has_no_system_role(
     assert teacher.retries == 0
 
 
+UNCLEAR_ABOUT_ROLES = {
+    "another language": (400, {"error": {"message": "Diese Rolle gibt es hier nicht."}}),
+    "no words": (422, None),
+    "a template of its own": (424, {"error": "Template error: invalid operation"}),
+}
+
+
+@pytest.mark.parametrize("refusal", UNCLEAR_ABOUT_ROLES.values(), ids=UNCLEAR_ABOUT_ROLES)
+def test_a_missing_system_role_is_found_out_where_the_server_does_not_say_so(
+    server: FaultServer, refusal: tuple[int, object]
+) -> None:
+    def behave(body: dict[str, Any], n: int) -> web.StreamResponse:
+        if body["messages"][0]["role"] == "system":
+            return web.json_response(refusal[1], status=refusal[0])
+        return completion("Because.")
+
+    server.behave = behave
+    teacher = connect(base_url=server.base_url)
+    assert [teacher.ask(CHAT).text for _ in range(2)] == ["Because."] * 2
+    merged = [{"role": "user", "content": "Be brief.\n\nWhy?"}]
+    assert [body["messages"] for body in server.asked] == [CHAT, CHAT, merged, merged]
+    assert len(teacher.notes) == 1
+
+
+def test_a_refusal_of_the_system_role_behind_status_200_is_one(server: FaultServer) -> None:
+    def behave(body: dict[str, Any], n: int) -> web.StreamResponse:
+        if body["messages"][0]["role"] == "system":
+            return web.json_response({"error": {"message": "System role not supported"}})
+        return completion("Because.")
+
+    server.behave = behave
+    teacher = connect(base_url=server.base_url)
+    assert teacher.ask(CHAT).text == "Because."
+    assert "no system role" in teacher.notes[0]
+
+
+def test_a_bad_request_that_succeeds_the_second_time_says_nothing_about_roles(
+    server: FaultServer,
+) -> None:
+    server.behave = lambda body, n: status(400, "No.") if n == 1 else completion("Because.")
+    teacher = connect(base_url=server.base_url)
+    assert teacher.ask(CHAT).text == "Because."
+    assert server.asked[-1]["messages"] == CHAT
+    assert teacher.notes == []
+
+
 def test_a_refusal_of_something_else_leaves_the_system_role_alone(server: FaultServer) -> None:
     server.behave = lambda body, n: status(400, "The system flagged this prompt as a role play")
     teacher = connect(base_url=server.base_url)
