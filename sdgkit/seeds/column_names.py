@@ -28,6 +28,17 @@ OTHER_NAMES: dict[str, tuple[str, ...]] = {
 }
 # Alpaca's `input` is the material of its `instruction`; elsewhere it is the question itself.
 _MATERIAL_ONLY_BESIDE = {"input": "instruction"}
+# Names that stand for question and answer only where both of a pair are there.
+_PAIRS = (
+    ("user", "assistant"),
+    ("human", "assistant"),
+    ("human", "gpt"),
+    ("problem", "solution"),
+    ("inputs", "targets"),
+    ("input", "output"),
+    ("input", "target"),
+    ("source", "target"),
+)
 # The numbers that pandas writes beside the rows.
 _INDEX_NAMES = re.compile(r"|index|level_0|unnamed: ?\d+|__index_level_\d+__", re.IGNORECASE)
 _CHATS = ("messages", "conversations", "conversation")
@@ -174,6 +185,8 @@ def _certain_columns(rows: Sequence[SourceRow], notes: list[str]) -> dict[str, s
         candidates = _candidates(names, column, others)
         if len(candidates) == 1:
             certain[column] = candidates[0]
+    if QUESTION not in {*certain, *names}:
+        certain |= _certain_pair(names)
     plain = dict.fromkeys(names)
     mapped = QUESTION in certain or QUESTION in plain
     if not mapped or not (RESPONSE in certain or RESPONSE in plain):
@@ -188,6 +201,16 @@ def _certain_columns(rows: Sequence[SourceRow], notes: list[str]) -> dict[str, s
     if shown:
         notes.append(f"Columns are read by their names: {', '.join(shown)}.")
     return certain
+
+
+def _certain_pair(names: Sequence[str]) -> dict[str, str]:
+    """The columns of the one pair of names that stands for question and answer; {} if not one."""
+    by_plain_name = {plain_name(name): name for name in names}
+    pairs = []
+    for question, response in _PAIRS:
+        if question in by_plain_name and response in by_plain_name:
+            pairs.append({QUESTION: by_plain_name[question], RESPONSE: by_plain_name[response]})
+    return pairs[0] if len(pairs) == 1 else {}
 
 
 def _is_material(name: str, names: Sequence[str]) -> bool:

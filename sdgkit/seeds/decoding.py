@@ -14,6 +14,7 @@ _MARKS = (
 )
 # In cp1252, what Excel writes in Western Europe, nearly every byte is a character.
 _USUAL_OTHER = "cp1252"
+_LOOKED_AT = 1000  # bytes
 
 
 def decode(data: bytes, encoding: str | None = None) -> str:
@@ -31,9 +32,9 @@ def decode(data: bytes, encoding: str | None = None) -> str:
         'Größe'
     """
     if encoding is None:
-        encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "utf-8")
+        encoding = _encoding_of(data)
     try:
-        return data.decode(encoding).removeprefix("\ufeff")
+        text = data.decode(encoding).removeprefix("\ufeff")
     except LookupError:
         raise Unreadable(
             f"there is no encoding {encoding!r}. Use a name such as utf-8, {_USUAL_OTHER} or "
@@ -42,6 +43,23 @@ def decode(data: bytes, encoding: str | None = None) -> str:
         ) from None
     except UnicodeDecodeError as error:
         raise _wrong_encoding(error, encoding) from error
+    if "\n" not in text:
+        return text.replace("\r", "\n")  # the line ends of old Macs, and of Excel's for the Mac
+    return text
+
+
+def _encoding_of(data: bytes) -> str:
+    """The encoding that a file's first bytes tell; UTF-8 if they tell none."""
+    for mark, name in _MARKS:
+        if data.startswith(mark):
+            return name
+    # Every second byte of plain letters in UTF-16 is 0, which is in no other text.
+    beginning = data[:_LOOKED_AT]
+    for start, name in ((1, "utf-16-le"), (0, "utf-16-be")):
+        zeros = beginning[start::2].count(0)
+        if zeros * 4 >= len(beginning) and zeros == beginning.count(0):
+            return name
+    return "utf-8"
 
 
 def _wrong_encoding(error: UnicodeDecodeError, encoding: str) -> Unreadable:

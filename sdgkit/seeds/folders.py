@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from sdgkit.errors import SeedError
+from sdgkit.seeds.dataset_card import CARD, files_named_in_card
 from sdgkit.seeds.skill_files import STEMS
 
 QNA_NAMES = ("qna.yaml", "qna.yml")
@@ -15,6 +16,7 @@ _SPLITS_FILE = "dataset_dict.json"
 # What a run leaves in its folder.
 _RUN_FILES = ("summary.json", "dropped.jsonl")
 TRAIN = "train"
+_OTHER_SPLITS = ("validation", "valid", "val", "dev", "test", "eval")
 HUB_PREFIX = "hub:"
 _HUB_NAME = re.compile(r"hub:([\w.-]+/[\w.-]+)(?:@([\w./-]+))?")
 MOST_HUB_BYTES = 2**30
@@ -88,10 +90,12 @@ def _json_of(path: Path) -> dict[str, object]:
 
 
 def _data_files(folder: Path, follow_links: bool) -> list[Path]:
-    files = []
-    for path in sorted(folder.rglob("*")):
-        if _is_data(path, folder):
-            files.append(path)
+    files = files_named_in_card(folder, TRAIN)
+    is_chosen = bool(files)
+    if not is_chosen:
+        for path in sorted(folder.rglob("*")):
+            if _is_data(path, folder):
+                files.append(path)
     if not follow_links:
         # The folder may be a stranger's: nothing outside it is read.
         inside = folder.resolve()
@@ -102,16 +106,31 @@ def _data_files(folder: Path, follow_links: bool) -> list[Path]:
             "seed file, the folder of a run, or a folder with seeds.jsonl (or qna.yaml) in it.",
             file=folder,
         )
-    of_train = []
-    for path in files:
-        if _is_of_split(path, folder, TRAIN):
-            of_train.append(path)
-    files = of_train or files
+    if not is_chosen:
+        files = _of_one_split(files, folder)
     suffixes = sorted({path.suffix.lower() for path in files})
     if len(suffixes) > 1:
         names = ", ".join(str(path.relative_to(folder)) for path in files[:4])
         raise SeedError(
             f"{folder}: several kinds of data file ({names}). Give one of the files.", file=folder
+        )
+    return files
+
+
+def _of_one_split(files: list[Path], folder: Path) -> list[Path]:
+    """The files of `train`; all of them where their names tell of no split, or of one."""
+    by_split: dict[str, list[Path]] = {}
+    for path in files:
+        for split in (TRAIN, *_OTHER_SPLITS):
+            if _is_of_split(path, folder, split):
+                by_split.setdefault(split, []).append(path)
+    if TRAIN in by_split:
+        return by_split[TRAIN]
+    if len(by_split) > 1:
+        raise SeedError(
+            f"{folder}: a dataset with the splits {', '.join(by_split)}. Give the file of one of "
+            "them.",
+            file=folder,
         )
     return files
 
@@ -162,7 +181,7 @@ def download(source: str) -> Path:
             name[1],
             repo_type="dataset",
             revision=info.sha or name[2],
-            allow_patterns=[f"*{suffix}" for suffix in DATA_SUFFIXES] + list(QNA_NAMES),
+            allow_patterns=[f"*{suffix}" for suffix in DATA_SUFFIXES] + [*QNA_NAMES, CARD],
         )
     except SeedError:
         raise

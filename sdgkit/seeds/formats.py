@@ -81,14 +81,38 @@ def _are_lines(text: str) -> bool:
 
 
 def _rows_in(document: Seed) -> list[SourceRow]:
-    """The rows of the one list of objects that a document holds."""
+    """The rows of the one list of objects that a document holds, or of its columns."""
     lists = []
     for value in document.values():
         if _is_list_of_objects(value):
             lists.append(value)
+    if not lists:
+        lists = _rows_of_columns(document)
     if len(lists) != 1:
         raise Unreadable("the seeds must be a list of objects. Write [{…}, …].", Place(line=1))
     return numbered(lists[0])
+
+
+def _rows_of_columns(document: Seed) -> list[list[Seed]]:
+    """The rows of a table that is written by column, as pandas and `to_dict` do; [] if it is not.
+
+    A column is a list, or an object whose names are the rows' (pandas' own default).
+    """
+    columns = {}
+    for name, column in document.items():
+        if isinstance(column, list):
+            columns[name] = dict(enumerate(column))
+        elif isinstance(column, dict):
+            columns[name] = column
+        else:
+            return []
+    names = list(columns)
+    if len(names) < 2 or any(columns[name].keys() != columns[names[0]].keys() for name in names):
+        return []
+    rows = []
+    for row in columns[names[0]]:
+        rows.append({name: columns[name][row] for name in names})
+    return [rows]
 
 
 def _is_list_of_objects(value: object) -> bool:

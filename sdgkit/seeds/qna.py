@@ -81,8 +81,9 @@ def _seed_row(example: yaml.Node, keys: Mapping[str, yaml.Node], text: str) -> S
 
 
 def _check_version(node: yaml.Node, text: str) -> None:
-    version = str(_value_of(node, text)).strip().removesuffix(".0")
-    if version not in VERSIONS:
+    value = _value_of(node, text)
+    version = str(value).strip().removesuffix(".0")
+    if value is not None and version not in VERSIONS:
         raise Unreadable(
             f"version {version:.20} is not known; versions 1, 2 and 3 are read. "
             "Convert the file to one of them.",

@@ -97,11 +97,24 @@ def test_the_index_in_a_parquet_file_of_pandas_is_no_column(tmp_path: Path) -> N
     assert read_seeds(tmp_path / "seeds.parquet") == ROWS
 
 
-@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "utf-16-le", "utf-16-be"])
 def test_an_encoding_that_the_file_names_itself_is_found(tmp_path: Path, encoding: str) -> None:
     path = tmp_path / "seeds.csv"
     path.write_bytes(delimited("\t").encode(encoding))
     assert read_seeds(path) == ROWS
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".yaml"])
+def test_the_line_ends_of_old_macs_are_line_ends(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"qna{suffix}"
+    lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in ROWS)
+    texts = {
+        ".csv": delimited(";").replace("\r\n", "\r"),
+        ".jsonl": lines.replace("\n", "\r"),
+        ".yaml": f"task_description: {TASK}\n{EXAMPLES}".replace("\n", "\r"),
+    }
+    path.write_bytes(texts[suffix].encode())
+    assert read_seeds(path) == ([LOADED] if suffix == ".yaml" else ROWS)
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
@@ -161,7 +174,9 @@ LOADED = {
 }
 
 
-@pytest.mark.parametrize("version", ["", "version: 1\n", 'version: "3"\n', "version: 2.0\n"])
+@pytest.mark.parametrize(
+    "version", ["", "version: 1\n", 'version: "3"\n', "version: 2.0\n", "version: ~\n"]
+)
 def test_a_qna_yaml_needs_no_version(tmp_path: Path, version: str) -> None:
     path = tmp_path / "qna.yaml"
     path.write_text(f"{version}task_description: {TASK}\n{EXAMPLES}")
@@ -188,6 +203,9 @@ def test_a_task_can_be_given_where_the_file_has_none(tmp_path: Path, task: str) 
         ("instruction", "output"),
         ("prompt", "completion"),
         ("Question", "Response"),
+        ("User", "Assistant"),
+        ("problem", "solution"),
+        ("input", "output"),
         ("Seed Question", "seed-response"),
         ("seed_question", "answer"),
     ],
@@ -324,6 +342,42 @@ def test_a_folder_as_on_the_hub_gives_its_train_split(tmp_path: Path) -> None:
     assert read_seeds(tmp_path) == ROWS
 
 
+def write_lines(path: Path, rows: list[Seed]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def test_the_files_that_a_dataset_card_names_are_read_and_no_others(tmp_path: Path) -> None:
+    write_lines(tmp_path / "data" / "good.jsonl", ROWS)
+    write_lines(tmp_path / "data" / "rejected.jsonl", ROWS[:1])
+    (tmp_path / "README.md").write_text(
+        "---\nlicense: mit\nconfigs:\n- config_name: default\n  data_files:\n"
+        "  - split: train\n    path: data/g*.jsonl\n  - split: test\n"
+        "    path: [data/rejected.jsonl]\n---\n# Seeds\n"
+    )
+    assert read_seeds(tmp_path) == ROWS
+
+
+def test_of_several_configurations_the_default_is_read_or_they_are_named(tmp_path: Path) -> None:
+    write_lines(tmp_path / "de.jsonl", ROWS)
+    write_lines(tmp_path / "en.jsonl", ROWS[:1])
+    card = "---\nconfigs:\n- config_name: de\n  data_files: de.jsonl\n{}- config_name: en\n"
+    card += "  data_files: en.jsonl\n---\n"
+    (tmp_path / "README.md").write_text(card.format("  default: true\n"))
+    assert read_seeds(tmp_path) == ROWS
+    (tmp_path / "README.md").write_text(card.format(""))
+    with pytest.raises(SeedError, match="the configurations de, en"):
+        read_seeds(tmp_path)
+
+
+def test_splits_of_files_without_train_are_refused_by_name(tmp_path: Path) -> None:
+    write_lines(tmp_path / "validation.jsonl", ROWS)
+    assert read_seeds(tmp_path) == ROWS
+    write_lines(tmp_path / "test.jsonl", ROWS)
+    with pytest.raises(SeedError, match="the splits validation, test"):
+        read_seeds(tmp_path)
+
+
 def test_a_folder_without_rows_or_with_rows_of_two_kinds_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SeedError, match="holds no run, no skill and no data files"):
         read_seeds(tmp_path)
@@ -334,7 +388,13 @@ def test_a_folder_without_rows_or_with_rows_of_two_kinds_is_refused(tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    "wrap", [lambda rows: {"data": rows}, lambda rows: {"seeds": rows, "n": 2}]
+    "wrap",
+    [
+        lambda rows: {"data": rows},
+        lambda rows: {"seeds": rows, "n": 2},
+        lambda rows: {name: [row[name] for row in rows] for name in HEADER},
+        lambda rows: {name: {"0": rows[0][name], "7": rows[1][name]} for name in HEADER},
+    ],
 )
 def test_json_with_its_rows_under_a_key_is_read(tmp_path: Path, wrap: Any) -> None:
     path = tmp_path / "seeds.json"
