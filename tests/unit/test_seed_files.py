@@ -374,7 +374,7 @@ def test_splits_of_files_without_train_are_refused_by_name(tmp_path: Path) -> No
     write_lines(tmp_path / "validation.jsonl", ROWS)
     assert read_seeds(tmp_path) == ROWS
     write_lines(tmp_path / "test.jsonl", ROWS)
-    with pytest.raises(SeedError, match="the splits validation, test"):
+    with pytest.raises(SeedError, match="the splits test, validation"):
         read_seeds(tmp_path)
 
 

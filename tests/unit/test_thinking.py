@@ -59,7 +59,9 @@ CLOSED = {
     "pipes with start and end": f"<|reasoning_start|>{DRAFT}<|reasoning_end|>{ANSWER}",
     "pipes with a stroke": f"<|thought|>{DRAFT}<|/thought|>{ANSWER}",
     "pipes without gaps": f"<|startofthink|>{DRAFT}<|endofthink|>{ANSWER}",
-    "DeepSeek's pipes": f"<\uff5cbegin▁of▁thought\uff5c>{DRAFT}<\uff5cend▁of▁thought\uff5c>{ANSWER}",
+    "DeepSeek's pipes": (
+        f"<\uff5cbegin▁of▁thought\uff5c>{DRAFT}<\uff5cend▁of▁thought\uff5c>{ANSWER}"
+    ),
     "a turn of its own": f"<|im_start|>think\n{DRAFT}<|im_end|>\n<|im_start|>answer\n{ANSWER}",
     "a folded summary": f"<details>\n<summary>Thought for 3 s</summary>{DRAFT}</details>{ANSWER}",
     "tildes": f"~~~reasoning\n{DRAFT}\n~~~\n{ANSWER}",
