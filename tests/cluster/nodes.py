@@ -210,10 +210,9 @@ class Nodes:
     def one_more(
         self, first_path: Path | None = None, mounts: str = "", **environment: str
     ) -> Iterator[Machine]:
-        """A further machine for a moment; see `add`."""
+        """A further machine for a moment, which a test waits for; see `add`."""
         machine = self.add(first_path, mounts, **environment)
         try:
-            machine.wait()
             yield machine
         finally:
             machine.kill()
