@@ -173,8 +173,8 @@ def test_a_machine_with_a_disk_of_its_own_that_is_full_loses_nothing_and_later_f
     out, disk = tmp_path / "many", tmp_path / "disk"
     out.mkdir()
     disk.mkdir()
-    mounts = f"mount -t tmpfs none {out} && mount -t tmpfs -o size=800k none {disk}"
-    mounts += f" && head -c 400000 /dev/zero > {disk}/ballast"
+    mounts = f"mount -t tmpfs none {out} && mount -t tmpfs -o size=8m none {disk}"
+    mounts += f" && head -c 7980000 /dev/zero > {disk}/ballast"
     with nodes.one_more(mounts=mounts, TMPDIR=str(disk)) as machine:
         alone(script, tmp_path / "one")
         script.forget()
