@@ -1,7 +1,7 @@
 """A cluster that this process is connected to."""
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -129,18 +129,21 @@ class JoinedCluster:
         order = Order(self._workers(), self._serving, platform.node())
         return ClusterStream(self._calls, order, plan, out, journal, finished)
 
-    def look_for_room(self) -> None:
+    def look_for_room(self, nodes: Sequence[Mapping[str, Any]]) -> None:
         """Look whether any machine has what a worker needs.
+
+        Args:
+            nodes: The machines, as `ray.nodes` describes them.
 
         Raises:
             SettingsError: None has, and it is not said how many workers there will be.
         """
         settings = self.settings
-        if any(_rooms(settings)):
+        if any(_rooms(nodes, settings)):
             return
-        sentence = f"No machine of the cluster has {_needs(settings)} that a worker needs"
+        sentence = f"No machine of the cluster has what a worker needs: {_needs(settings)}"
         if settings.workers is not None:
-            self.notes.append(f"{sentence}: the run waits until one joins.")
+            self.notes.append(f"{sentence}. The run waits until such a machine joins.")
             return
         raise SettingsError(
             f"{sentence}. If the cluster grows on demand, say how many workers you want (workers, "
@@ -153,18 +156,18 @@ class JoinedCluster:
         settings = self.settings
         if settings.workers is not None:
             return settings.workers
-        rooms = _rooms(settings)
+        import ray
+
+        rooms = _rooms(ray.nodes(), settings)
         if settings.gpus_per_worker:
             return max(1, sum(rooms))
         machines = [room for room in rooms if room]
         return max(1, len(machines))
 
 
-def _rooms(settings: "RayCluster") -> list[int]:
+def _rooms(nodes: Sequence[Mapping[str, Any]], settings: "RayCluster") -> list[int]:
     """How many workers each machine can hold at the same time."""
-    import ray
-
-    return [_room_for_workers(node, settings) for node in ray.nodes()]
+    return [_room_for_workers(node, settings) for node in nodes]
 
 
 def _room_for_workers(node: Mapping[str, Any], settings: "RayCluster") -> int:
@@ -187,9 +190,11 @@ def _needs(settings: "RayCluster") -> str:
     """What a worker needs, in words."""
     needs = []
     if settings.gpus_per_worker:
-        needs.append(f"the {settings.gpus_per_worker:g} GPUs (gpus_per_worker, --gpus-per-worker)")
+        gpus = "GPU" if settings.gpus_per_worker == 1 else "GPUs"
+        needs.append(f"{settings.gpus_per_worker:g} {gpus} (gpus_per_worker, --gpus-per-worker)")
     if settings.cpus_per_worker:
-        needs.append(f"the {settings.cpus_per_worker:g} CPU cores (cpus_per_worker)")
+        cores = "CPU core" if settings.cpus_per_worker == 1 else "CPU cores"
+        needs.append(f"{settings.cpus_per_worker:g} {cores} (cpus_per_worker)")
     return " and ".join(needs)
 
 

@@ -111,7 +111,7 @@ class RayCluster:
             connect(ray, self.address)
         try:
             cluster = JoinedCluster(self)
-            cluster.look_for_room()
+            cluster.look_for_room(ray.nodes())
             yield cluster
         finally:
             if is_ours:

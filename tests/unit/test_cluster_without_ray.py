@@ -20,10 +20,12 @@ from servers import free_port
 import sdgkit as sk
 from sdgkit.cluster import worker
 from sdgkit.cluster.dealing import deal, share
+from sdgkit.cluster.joined import JoinedCluster
 from sdgkit.cluster.ray_cluster import connect, versions_differ
 from sdgkit.cluster.serving import serve
 from sdgkit.errors import FolderInUse, RunError, SettingsError, TeacherUnreachable
 from sdgkit.journal import Journal
+from sdgkit.run.elsewhere import TeacherLimits
 from sdgkit.run.plan import Plan
 from sdgkit.run.shards import shard_folder
 
@@ -262,9 +264,6 @@ def test_options_of_a_cluster_that_cannot_be_used_are_refused(
 
 
 def test_a_run_in_memory_is_refused_in_a_sentence(script: ScriptedTeacher) -> None:
-    from sdgkit.cluster.joined import JoinedCluster
-    from sdgkit.run.elsewhere import TeacherLimits
-
     joined = JoinedCluster(sk.RayCluster())
     with pytest.raises(SettingsError, match="needs a folder"):
         joined.prepared(plan(script), None, TeacherLimits())
@@ -288,3 +287,21 @@ def test_an_address_at_which_nobody_listens_is_told_at_once(host: str) -> None:
     """Ray itself would wait for minutes."""
     with pytest.raises(RunError, match=r"Nothing answers at .*`ray start --head`"):
         connect(None, f"{host}:{free_port()}")
+
+
+@pytest.mark.parametrize(
+    ("gpus", "words"), [(1, "1 GPU "), (4, "4 GPUs ")], ids=["no GPU", "GPUs on two machines"]
+)
+def test_gpus_that_no_machine_has_are_refused_in_a_sentence(gpus: int, words: str) -> None:
+    """Two machines with two GPUs each hold no worker that needs four."""
+    nodes = [
+        {"Alive": True, "Resources": {"CPU": 8.0, "GPU": 2.0 if gpus > 1 else 0.0}},
+        {"Alive": True, "Resources": {"CPU": 8.0, "GPU": 2.0 if gpus > 1 else 0.0}},
+        {"Alive": False, "Resources": {"CPU": 8.0, "GPU": 8.0}},
+    ]
+    options: dict[str, Any] = {"serve": "vllm --port {port}", "gpus_per_worker": gpus}
+    with pytest.raises(SettingsError, match=rf"has what a worker needs: {words}.*--workers"):
+        JoinedCluster(sk.RayCluster(**options)).look_for_room(nodes)
+    growing = JoinedCluster(sk.RayCluster(workers=2, **options))
+    growing.look_for_room(nodes)
+    assert "waits until such a machine joins" in growing.notes[0]
