@@ -590,18 +590,18 @@ def few_handles(scene: Scene) -> Ending:
     return once_it_is_over(scene, scene.finish(process))
 
 
-@weather("no file may grow beyond 200 kB", FAILED, "ulimit -f", needs_process=True)
+@weather("no file may grow beyond 400 kB", FAILED, "ulimit -f", needs_process=True)
 def small_files(scene: Scene) -> Ending:
-    process = scene.start(limits={"f": 200})
+    process = scene.start(limits={"f": 400})
     return once_it_is_over(scene, scene.finish(process))
 
 
 @weather("the disk is full", FAILED, "Free some disk space", needs_process=True)
 def full_disk(scene: Scene) -> Ending:
-    """A file system of 160 kB, of this process alone, that is made larger afterwards."""
+    """A file system of 400 kB, of this process alone, that is made larger afterwards."""
     command = [sys.executable, "-m", "sdgkit", *scene.words()]
     script = (
-        'mkdir -p "$0" && mount -t tmpfs -o size=160k none "$0"; "$@"; first=$?; '
+        'mkdir -p "$0" && mount -t tmpfs -o size=400k none "$0"; "$@"; first=$?; '
         'mount -o remount,size=64m "$0"; "$@" >&2; second=$?; '
         'cp -r "$0" "$0.kept"; [ $second = 0 ] || first="$second again"; exit $first'
     )

@@ -1,7 +1,8 @@
 """Fill the guide's table of failures: the same job against a server with each kind of fault.
 
 Every command is a process of its own, with the waits that users have. Times are those of a pair: a
-calm run goes before each weather. It takes half an hour.
+calm run goes before each weather. It takes a
+quarter of an hour.
 
 python tests/benchmarks/weather.py [KIND ...] [--write]
 """
@@ -81,6 +82,11 @@ def main() -> None:
     parser.add_argument("kinds", nargs="*", metavar="KIND", help=", ".join(KINDS))
     parser.add_argument("--write", action="store_true", help="put the table into the guide")
     options = parser.parse_args()
+    unknown = set(options.kinds) - set(KINDS)
+    if unknown:
+        parser.error(f"no such kind: {', '.join(sorted(unknown))}")
+    if options.write and options.kinds:
+        parser.error("--write takes the whole table, so name no KIND with it")
     os.environ["SDGKIT_API_KEY"] = "key"
     calm, _ = measure(KINDS["calm"], None)
     table = HEAD + row(KINDS["calm"], calm, calm.seconds)
