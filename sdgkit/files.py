@@ -1,5 +1,6 @@
 """How every file is written, where shipped files are, and what file system a folder is on."""
 
+import errno
 import os
 import re
 import time
@@ -155,6 +156,16 @@ def network_file_system(folder: Path) -> str:
     if NETWORK_FILE_SYSTEM.match(file_system):
         return file_system
     return ""
+
+
+def refuse_endless(path: Path) -> None:
+    """Refuse to read what is no regular file: a pipe or a device may never end.
+
+    Raises:
+        OSError: It is one.
+    """
+    if _is_device(path):
+        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
 
 
 def _is_device(path: Path) -> bool:

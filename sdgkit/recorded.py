@@ -20,6 +20,9 @@ Kind = TypeVar("Kind")
 LARGEST_FILE = 256 * 2**20
 """Bytes: a config with a whole set of contexts is a few dozen megabytes."""
 
+MOST_COMMAS = 4_000_000
+"""Of a text: each may part two values, and millions of values fill the memory."""
+
 LARGEST_WHOLE_NUMBER = 10**18
 LONGEST_PLACE = 80
 LONGEST_REASON = 200
@@ -53,11 +56,19 @@ def read_text(kind: type[Kind], text: str | bytes, origin: str, folder: Path | N
     Raises:
         RunError: It holds something that sdgkit does not write.
     """
+    if _commas(text) > MOST_COMMAS:
+        raise _damaged(origin, "it holds too many values", folder)
     try:
         values = json.loads(text, parse_constant=_refuse_constant, parse_int=_whole_number)
         return read_values(kind, values, origin, folder)
     except (ValueError, RecursionError) as error:
         raise _damaged(origin, str(error), folder) from None
+
+
+def _commas(text: str | bytes) -> int:
+    if isinstance(text, bytes):
+        return text.count(b",")
+    return text.count(",")
 
 
 def read_values(kind: type[Kind], values: object, origin: str, folder: Path | None = None) -> Kind:

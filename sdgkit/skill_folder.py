@@ -10,17 +10,17 @@
 A folder may come from a stranger: it holds data, and names neither code nor a teacher.
 """
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
 from sdgkit.errors import SettingsError
-from sdgkit.files import write_atomically
+from sdgkit.files import refuse_endless, write_atomically
 from sdgkit.keywords import advice
 from sdgkit.profile import PROFILE_FILE
 from sdgkit.seeds.files import READERS
+from sdgkit.toml_text import parse_toml
 
 SETTINGS_FILE = "skill.toml"
 PROMPTS_FOLDER = "prompts"
@@ -126,12 +126,13 @@ def _read_settings(folder: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > LARGEST_SETTINGS_FILE:
             raise SettingsError(f"{path} is too large for a settings file.")
-        settings = tomllib.loads(path.read_text("utf-8-sig"))
+        refuse_endless(path)
+        settings = parse_toml(path.read_text("utf-8-sig"))
     except OSError as error:
         raise SettingsError(f"{path} cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError:
         raise SettingsError(f"{path} is not UTF-8 text. Save it as UTF-8.") from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise SettingsError(f"{path} is not valid TOML: {error}.") from None
     for name, value in settings.items():
         _check_setting(path, name, value)

@@ -23,7 +23,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 ROOMS = [
     ["formatting"],
     ["errors", "limits"],
-    ["files", "keywords", "log"],
+    ["files", "keywords", "log", "toml_text"],
     ["recorded"],
     ["samples", "funnel"],
     ["texts"],

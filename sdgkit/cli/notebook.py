@@ -49,6 +49,19 @@ TEXT_PARAMETERS = (
 )
 """Parameters of the tutorials that are text: figures stay as they are typed."""
 
+UNREADABLE = (
+    OSError,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    SyntaxError,
+    RecursionError,
+    MemoryError,
+)
+"""What reading a file as a notebook raises where it is none. What is nested very deep leads to the
+last two."""
+
 QUICKSTART_SEEDS = "feedback_to_table"
 
 
@@ -217,16 +230,17 @@ def find_notebook(name: str) -> Notebook:
     Raises:
         SettingsError: There is neither.
     """
-    from sdgkit.files import shipped
+    from sdgkit.files import refuse_endless, shipped
 
     path = Path(name)
     tutorials = shipped("notebooks")
     if path.suffix != ".ipynb" and not path.is_file():
         path = tutorials / f"{name}.ipynb"
     try:
+        refuse_endless(path)
         cells = json.loads(path.read_text("utf-8"))["cells"]
         return Notebook(path, _parameters(cells))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, SyntaxError):
+    except UNREADABLE:
         names = sorted(tutorial.stem for tutorial in tutorials.glob("*.ipynb"))
         raise SettingsError(
             f"{name} is not a notebook (format 4) or one of the tutorials: {', '.join(names)}.",
@@ -267,7 +281,7 @@ def _assignments(source: str) -> dict[str, Any]:
 def parse_value(text: str) -> Any:
     """A parameter's value as JSON or Python write it; anything else is a text."""
     for parse in (json.loads, ast.literal_eval):
-        with suppress(ValueError, SyntaxError):
+        with suppress(ValueError, SyntaxError, RecursionError, MemoryError):
             return parse(text)
     return text
 

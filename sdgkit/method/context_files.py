@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sdgkit.errors import SeedError
+from sdgkit.files import refuse_endless
 from sdgkit.formatting import pluralize
 from sdgkit.prompts.yaml_text import first_line
 from sdgkit.seeds import SourceRow, read_file, read_source
@@ -120,6 +121,7 @@ def _matching(pattern: str) -> tuple[list[Path], Path]:
 
 def _contexts_of(file: Path, reading: ContextReading) -> list[str]:
     try:
+        refuse_endless(file)
         text = decode(file.read_bytes(), reading.encoding)
     except Unreadable as error:
         raise SeedError(f"{file}, {error}", file=file, line=error.place.line) from error

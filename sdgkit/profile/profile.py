@@ -12,7 +12,7 @@ from typing import Any
 
 from sdgkit.checks import read_shipped_check
 from sdgkit.errors import ProfileError
-from sdgkit.files import write_atomically
+from sdgkit.files import refuse_endless, write_atomically
 from sdgkit.keywords import known_keywords_throughout
 from sdgkit.profile.criterion import Criterion, split_ids
 from sdgkit.profile.reading import ProfileReader, has_content, plain_values
@@ -218,6 +218,7 @@ class Profile:
         """
         path = Path(path)
         try:
+            refuse_endless(path)
             text = path.read_text("utf-8-sig")
         except UnicodeDecodeError:
             reason = "it is not UTF-8 text. Save it as UTF-8"

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from sdgkit.errors import PromptError
-from sdgkit.files import shipped
+from sdgkit.files import refuse_endless, shipped
 from sdgkit.keywords import known_keywords
 from sdgkit.prompts.prompt import Prompt
 
@@ -31,6 +31,7 @@ def read_text(path: Path) -> str:
         PromptError: If the file cannot be read, or is not UTF-8.
     """
     try:
+        refuse_endless(path)
         return path.read_text("utf-8-sig")
     except UnicodeDecodeError:
         reason = "it is not UTF-8 text. Save it as UTF-8"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from sdgkit.errors import PromptError, SettingsError
-from sdgkit.files import write_atomically
+from sdgkit.files import refuse_endless, write_atomically
 from sdgkit.keywords import known_keywords_throughout
 from sdgkit.prompts.parser import ParsedReply, ReplyParser
 from sdgkit.prompts.prompt_yaml import PARTS, TAGS, check_values, read_yaml, write_yaml
@@ -314,6 +314,7 @@ class Prompt:
 def _text_in(path: Path) -> str | None:
     """The text of a file, or None if there is none."""
     try:
+        refuse_endless(path)
         return path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError):
         return None

@@ -211,7 +211,7 @@ def _mapping_entries(node: yaml.Node | None) -> list[tuple[yaml.ScalarNode, yaml
     for key, _ in node.value:
         if not isinstance(key.value, str):
             raise yaml.MarkedYAMLError(
-                problem=f"the key {key.value!s:.40} is not text", problem_mark=key.start_mark
+                problem="a list or an object stands where a key should", problem_mark=key.start_mark
             )
         if key.value in keys:
             raise yaml.MarkedYAMLError(

@@ -18,6 +18,7 @@ _ADVICE = {
     "seed_response": "Add it, or give --column seed_response=NAME",
 }
 DEEPEST = 30  # levels of lists and objects in one another; Parquet's readers have limits
+MOST_COLUMNS = 1_000
 MISSPELT = 0.85  # similarity from which a column's name is treated as a misspelt seed_context
 
 
@@ -33,7 +34,7 @@ def seed_findings(row: SourceRow, number: int) -> Iterator[SeedFinding]:
         row: The row.
         number: Its number in the source, from 1.
     """
-    if not isinstance(row.columns, dict):
+    if not isinstance(row.columns, dict) or len(row.columns) > MOST_COLUMNS:
         yield from row_findings(row, number)
         return
     for column, problem in _column_problems(row.columns):
@@ -52,6 +53,13 @@ def row_findings(row: SourceRow, number: int) -> Iterator[SeedFinding]:
     if not isinstance(row.columns, dict):
         problem = (
             f"a seed is an object with columns such as seed_question, not {shortened(row.columns)}."
+        )
+        yield SeedFinding(problem, str(row.place), row.place.line, number)
+        return
+    if len(row.columns) > MOST_COLUMNS:
+        problem = (
+            f"it has {len(row.columns):,} columns; at most {MOST_COLUMNS:,} are read. Leave out "
+            "those that you do not need."
         )
         yield SeedFinding(problem, str(row.place), row.place.line, number)
         return
@@ -127,7 +135,7 @@ def flaw_of(value: object) -> str:
         >>> flaw_of([1, "two", None])
         ''
         >>> flaw_of(float("nan"))
-        'cannot be stored (Out of range float values are not JSON compliant...
+        'cannot be stored (JSON has no number that is not finite, or of thousands...
     """
     if _is_deeper(value, DEEPEST):
         return (
@@ -136,10 +144,15 @@ def flaw_of(value: object) -> str:
         )
     try:
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
-    except (TypeError, ValueError, RecursionError) as error:  # also half a surrogate pair
+    except UnicodeEncodeError:
+        reason = "half of a surrogate pair, which is no character"
+    except ValueError:
+        reason = "JSON has no number that is not finite, or of thousands of digits"
+    except (TypeError, RecursionError) as error:
         reason = first_line(error)
-        return f"cannot be stored ({reason}). Turn it into text, or leave the column out."
-    return ""
+    else:
+        return ""
+    return f"cannot be stored ({reason}). Turn it into text, or leave the column out."
 
 
 def _is_deeper(value: object, levels: int) -> bool:

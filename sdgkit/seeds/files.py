@@ -6,9 +6,11 @@ from pathlib import Path
 from zipfile import BadZipFile
 
 from sdgkit.errors import SeedError
+from sdgkit.files import refuse_endless
 from sdgkit.prompts.yaml_text import first_line
+from sdgkit.seeds.columnar import read_arrow, read_parquet
 from sdgkit.seeds.folders import download, files_in, is_on_hub
-from sdgkit.seeds.formats import read_arrow, read_json, read_jsonl, read_parquet
+from sdgkit.seeds.formats import read_json, read_jsonl
 from sdgkit.seeds.qna import read_qna
 from sdgkit.seeds.rows import SourceRow, Unreadable
 from sdgkit.seeds.skill_files import seed_file_of
@@ -74,6 +76,7 @@ def read_file(path: Path, encoding: str | None = None) -> list[SourceRow]:
             file=path,
         )
     try:
+        refuse_endless(path)
         data = path.read_bytes()
         return list(READERS[suffix](data, encoding))
     except Unreadable as error:

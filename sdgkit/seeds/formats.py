@@ -1,4 +1,4 @@
-"""Readers of JSON lines, JSON, Parquet and Arrow.
+"""Readers of JSON lines and JSON.
 
 A reader takes the bytes of a file and yields its rows. It raises `Unreadable` for anything that is
 not its format; what a seed must hold is checked elsewhere.
@@ -7,17 +7,10 @@ not its format; what a seed must hold is checked elsewhere.
 import json
 import re
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sdgkit.prompts.yaml_text import first_line
 from sdgkit.seeds.decoding import decode
 from sdgkit.seeds.rows import TWICE, Place, Seed, SourceRow, Unreadable
-
-if TYPE_CHECKING:
-    from pyarrow.parquet import FileMetaData
-
-MOST_VALUES = 5_000_000  # of a Parquet file, whose few bytes may stand for many
-MOST_BYTES = 2**30
 
 
 def numbered(rows: Iterable[Any]) -> list[SourceRow]:
@@ -27,10 +20,10 @@ def numbered(rows: Iterable[Any]) -> list[SourceRow]:
 
 def read_jsonl(data: bytes, encoding: str | None = None) -> Iterator[SourceRow]:
     """The rows of a file of JSON lines; blank lines are skipped."""
-    yield from _json_lines(decode(data, encoding))
+    yield from _lines(decode(data, encoding))
 
 
-def _json_lines(text: str) -> Iterator[SourceRow]:
+def _lines(text: str) -> Iterator[SourceRow]:
     # Not splitlines(): a JSON string may hold U+2028.
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
@@ -44,7 +37,7 @@ def read_json(data: bytes, encoding: str | None = None) -> Iterator[SourceRow]:
     """
     text = decode(data, encoding)
     if _are_lines(text):
-        yield from _json_lines(text)
+        yield from _lines(text)
         return
     rows = _decoded(text, 1)
     if isinstance(rows, dict):
@@ -119,52 +112,6 @@ def _is_list_of_objects(value: object) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(row, dict) for row in value)
 
 
-def read_parquet(data: bytes, encoding: str | None = None) -> list[SourceRow]:
-    """The rows of a Parquet file."""
-    import pyarrow
-    import pyarrow.parquet
-
-    file = pyarrow.parquet.ParquetFile(pyarrow.BufferReader(data))
-    _refuse_too_much(file.metadata)
-    return numbered(file.read().to_pylist())
-
-
-def read_arrow(data: bytes, encoding: str | None = None) -> list[SourceRow]:
-    """The rows of an Arrow file: a stream, as `save_to_disk` writes it, or Feather."""
-    import pyarrow
-    import pyarrow.ipc
-
-    buffer = pyarrow.BufferReader(data)
-    try:
-        table = pyarrow.ipc.open_stream(buffer).read_all()
-    except pyarrow.ArrowInvalid:
-        table = pyarrow.ipc.open_file(pyarrow.BufferReader(data)).read_all()
-    if table.num_rows * table.num_columns > MOST_VALUES:
-        raise _too_much(table.num_rows * table.num_columns, table.num_rows)
-    return numbered(table.to_pylist())
-
-
-def _too_much(values: int, rows: int) -> Unreadable:
-    return Unreadable(
-        f"it holds {values:,} values in {rows:,} rows, too many for seeds. "
-        "Choose the rows that you need.",
-        Place(row=1),
-    )
-
-
-def _refuse_too_much(metadata: "FileMetaData") -> None:
-    """Refuse a small file that unpacks to more values than anyone has seeds."""
-    values = metadata.num_rows
-    size = 0
-    for number in range(metadata.num_row_groups):
-        group = metadata.row_group(number)
-        size += group.total_byte_size
-        for place in range(group.num_columns):
-            values += group.column(place).num_values
-    if values > MOST_VALUES or size > MOST_BYTES:
-        raise _too_much(values, metadata.num_rows)
-
-
 def unique_columns(pairs: Iterable[tuple[str, Any]]) -> Seed:
     """The columns of a row; a column that comes twice is `TWICE`."""
     columns: Seed = {}
@@ -189,8 +136,12 @@ def _decoded(text: str, line: int) -> Any:
         character = error.colno
         line += error.lineno - 1
         cause: Exception = error
-    except (ValueError, RecursionError) as error:  # a number of 5,000 digits, deep nesting
-        reason = first_line(error)
+    except ValueError as error:
+        reason = "a number has more than 4,300 digits"
+        character = 1
+        cause = error
+    except RecursionError as error:
+        reason = "it is nested too deep"
         character = 1
         cause = error
     raise Unreadable(

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from sdgkit.seeds.column_names import is_known_name
+from sdgkit.seeds.columnar import MOST_VALUES
 from sdgkit.seeds.decoding import decode
-from sdgkit.seeds.formats import MOST_VALUES, unique_columns
+from sdgkit.seeds.formats import unique_columns
 from sdgkit.seeds.rows import Place, SourceRow, Unreadable
 
 LONGEST_FIELD = 2**31 - 1  # characters; the csv module's default of 128 KiB is short for a context

@@ -5,7 +5,6 @@ code, no file outside the folder and no address to which one of your keys would 
 """
 
 import os
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -13,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from sdgkit.errors import SettingsError
-from sdgkit.files import write_atomically
+from sdgkit.files import refuse_endless, write_atomically
 from sdgkit.keywords import advice
+from sdgkit.toml_text import parse_toml
 
 SETTINGS_FILE = "sdgkit.toml"
 SETTING_NAMES = ("teacher", "base_url", "model", "key_file", "headers")
@@ -90,7 +90,8 @@ def read_settings_file() -> dict[str, Any]:
         SettingsError: It cannot be read, or a setting in it is unknown or of the wrong type.
     """
     try:
-        values = tomllib.loads(Path(SETTINGS_FILE).read_text(encoding="utf-8-sig"))
+        refuse_endless(Path(SETTINGS_FILE))
+        values = parse_toml(Path(SETTINGS_FILE).read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, RecursionError) as error:

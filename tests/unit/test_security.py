@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.feather
+import pyarrow.ipc
 import pyarrow.parquet
 import pytest
 from scripted import PROMPTS, Ask, ScriptedTeacher, seeds
@@ -386,6 +388,13 @@ def test_an_unrelated_database_is_not_adopted(tmp_path: Path) -> None:
     assert (tmp_path / "mine" / "journal.sqlite").read_bytes() == before
 
 
+def test_a_config_of_millions_of_values_is_refused_before_they_are_looked_at(folder: Path) -> None:
+    (folder / "config.json").write_text('{"settings": [' + "1," * 5_000_000 + "1]}")
+    refused("status", "strange", status=1)
+    with pytest.raises(RunError, match="too many values"):
+        sk.plan(folder)
+
+
 @pytest.mark.parametrize(
     ("statement", "value"),
     [
@@ -674,6 +683,154 @@ def test_a_small_parquet_file_that_stands_for_millions_of_values_is_refused(
     del table
     with pytest.raises(SeedError, match="too many for seeds"):
         sk.load_seeds(path)
+
+
+def write_arrow(path: Path, more: dict[str, Any], compression: str | None = None) -> None:
+    """An Arrow stream of seeds with further columns."""
+    number = len(next(iter(more.values())))
+    columns = {name: pa.array([text] * number) for name, text in seeds(1)[0].items()}
+    table = pa.table({**columns, **more})
+    options = pyarrow.ipc.IpcWriteOptions(compression=compression)
+    with pyarrow.ipc.new_stream(path, table.schema, options=options) as writer:
+        writer.write_table(table)
+
+
+def nothing_again_and_again() -> pa.Array:
+    many = 100_000_000
+    return pa.ListArray.from_arrays(pa.array([0, many], pa.int32()), pa.nulls(many))
+
+
+def one_text_again_and_again() -> pa.Array:
+    return pa.DictionaryArray.from_arrays(pa.array([0] * 20_000, pa.int32()), ["x" * 1_000_000])
+
+
+def one_list_again_and_again() -> pa.Array:
+    rows = 2_000
+    values = pa.array(range(100_000))
+    return pa.ListViewArray.from_arrays(
+        pa.array([0] * rows, pa.int32()), pa.array([100_000] * rows, pa.int32()), values
+    )
+
+
+ARROW_BOMBS: dict[str, tuple[Callable[[], pa.Array], str | None, str]] = {
+    "a list of nothing": (nothing_again_and_again, None, "too many for seeds"),
+    "one text for all rows": (one_text_again_and_again, None, "too many for seeds"),
+    "one list for all rows": (one_list_again_and_again, None, "are not read"),
+    "compressed": (lambda: pa.array(["x" * 300_000_000]), "zstd", "too many for seeds"),
+}
+
+
+@pytest.mark.parametrize("kind", ARROW_BOMBS)
+def test_a_small_arrow_file_that_stands_for_much_is_refused(kind: str, tmp_path: Path) -> None:
+    make, compression, reason = ARROW_BOMBS[kind]
+    path = tmp_path / "seeds.arrow"
+    write_arrow(path, {"x": make()}, compression)
+    assert path.stat().st_size < 5_000_000
+    limit = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (address_space() + 2**31, limit[1]))
+    try:
+        with pytest.raises(SeedError, match=reason):
+            sk.load_seeds(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, limit)
+
+
+def address_space() -> int:
+    """The bytes of addresses that this process uses."""
+    pages = int(Path("/proc/self/statm").read_text("ascii").split()[0])
+    return pages * resource.getpagesize()
+
+
+def test_a_parquet_file_that_stores_one_text_for_all_rows_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "seeds.parquet"
+    rows = 600
+    columns = {name: pa.array([text] * rows) for name, text in seeds(1)[0].items()}
+    table = pa.table({**columns, "x": pa.array(["y" * 1_000_000] * rows)})
+    pyarrow.parquet.write_table(table, path, compression="zstd")
+    assert path.stat().st_size < 1_000_000
+    with pytest.raises(SeedError, match="too many for seeds"):
+        sk.load_seeds(path)
+
+
+def test_an_arrow_file_whose_places_lead_anywhere_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "seeds.arrow"
+    write_arrow(path, {"x": pa.array(["hello" * 200])})
+    data = path.read_bytes()
+    for end in (2**31 - 2, 5_000):
+        path.write_bytes(data.replace((1_000).to_bytes(4, "little"), end.to_bytes(4, "little")))
+        with pytest.raises(SeedError):
+            sk.load_seeds(path)
+
+
+@pytest.mark.parametrize("compression", [None, "lz4", "zstd"])
+def test_an_arrow_file_with_lists_objects_and_categories_is_read(
+    compression: str | None, tmp_path: Path
+) -> None:
+    more = {
+        "list": pa.array([[1, 2], []]),
+        "object": pa.array([{"a": "b"}, None]),
+        "category": pa.array(["one", "two"]).dictionary_encode(),
+    }
+    write_arrow(tmp_path / "seeds.arrow", more, compression)
+    table = pyarrow.ipc.open_stream((tmp_path / "seeds.arrow").read_bytes()).read_all()
+    pyarrow.feather.write_feather(table, tmp_path / "feather.arrow")
+    pyarrow.parquet.write_table(table, tmp_path / "seeds.parquet")
+    for name in ("seeds.arrow", "feather.arrow", "seeds.parquet"):
+        first, second = sk.load_seeds(tmp_path / name)
+        assert (first["list"], first["object"], second["category"]) == ([1, 2], {"a": "b"}, "two")
+
+
+@pytest.mark.parametrize("name", ["seeds.jsonl", "seeds.arrow", "own.jsonl", "p/gen_contexts.yaml"])
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_a_file_that_never_ends_is_refused(name: str, kind: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    if kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/zero")
+    with pytest.raises(SdgkitError, match="not a regular file"):
+        if name == "own.jsonl":
+            sk.plan(seeds(1), contexts=path)
+        elif name.startswith("p/"):
+            sk.plan(seeds(1), prompts=path.parent)
+        else:
+            sk.load_seeds(path)
+
+
+@pytest.mark.parametrize("deep", ["[" * 3_000 + "]" * 3_000, "(" * 3_000 + ")" * 3_000])
+def test_a_notebook_that_is_nested_deep_is_one_sentence(
+    deep: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    cell = {"cell_type": "code", "metadata": {"tags": ["parameters"]}, "source": [f"x = {deep}"]}
+    for text in (f'{{"cells": {deep}}}', json.dumps({"cells": [cell]})):
+        (tmp_path / "n.ipynb").write_text(text)
+        refused("run", str(tmp_path / "n.ipynb"), "-p", "y", deep, status=2)
+        assert "should not have happened" not in capfd.readouterr().err
+
+
+def test_a_row_of_thousands_of_columns_is_refused(tmp_path: Path) -> None:
+    odd = {f"column {number}": "x" for number in range(100_000)}
+    (tmp_path / "seeds.jsonl").write_text(json.dumps({**seeds(1)[0], **odd}), "utf-8")
+    with pytest.raises(SeedError, match=r"100,004 columns; at most 1,000 are read") as caught:
+        sk.load_seeds(tmp_path / "seeds.jsonl")
+    assert len(str(caught.value)) < 300
+
+
+DOTTED = ".".join("a" * 50_000)
+
+
+@pytest.mark.parametrize("text", [f"{DOTTED} = 1", f"[{DOTTED}]", f"a = {{{DOTTED} = 1}}"])
+def test_a_key_of_thousands_of_parts_in_a_settings_file_is_one_sentence(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "skill").mkdir()
+    (tmp_path / "skill" / "skill.toml").write_text(text)
+    sk.save_seeds(seeds(1), tmp_path / "skill" / "seeds.jsonl")
+    refused("generate", "skill", "--teacher", "rehearsal", status=2)
+    (tmp_path / "sdgkit.toml").write_text(text)
+    refused("generate", "skill/seeds.jsonl", status=2)
 
 
 @pytest.mark.parametrize("depth", [35, 120, 900, 5000])

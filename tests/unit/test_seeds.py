@@ -264,7 +264,7 @@ FAULTS: dict[str, tuple[str, str | bytes, list[str]]] = {
     "deep nesting": (
         "a.jsonl",
         GOOD + "\n" + "[" * 200_000,
-        ["line 2", "broken JSON", "recursion"],
+        ["line 2", "broken JSON", "nested too deep"],
     ),
     "a number of 5,000 digits": ("a.jsonl", GOOD[:-1] + ', "n": ' + "9" * 5_000 + "}", ["line 1"]),
     "some contexts": (
@@ -306,7 +306,7 @@ FAULTS: dict[str, tuple[str, str | bytes, list[str]]] = {
         ["line 2", "broken JSON", "Extra data"],
     ),
     "json: a duplicate key": ("a.json", '[\n\n{"a": 1, "a": 2}]', ["line 3", "column a", "twice"]),
-    "json: deep nesting": ("a.json", "[" * 200_000, ["line 1", "broken JSON", "recursion"]),
+    "json: deep nesting": ("a.json", "[" * 200_000, ["line 1", "broken JSON", "nested too deep"]),
     # .csv
     "csv: too few fields": (
         "a.csv",
@@ -432,7 +432,7 @@ FAULTS: dict[str, tuple[str, str | bytes, list[str]]] = {
     "qna: a key that is a list": (
         "qna.yaml",
         QNA + "? [a]\n: b\n",
-        ["line 7", "not valid YAML", "is not text"],
+        ["line 7", "not valid YAML", "where a key should"],
     ),
     "qna: some contexts": (
         "qna.yaml",
