@@ -20,10 +20,10 @@ def numbered(rows: Iterable[Any]) -> list[SourceRow]:
 
 def read_jsonl(data: bytes, encoding: str | None = None) -> Iterator[SourceRow]:
     """The rows of a file of JSON lines; blank lines are skipped."""
-    yield from _lines(decode(data, encoding))
+    yield from _json_lines(decode(data, encoding))
 
 
-def _lines(text: str) -> Iterator[SourceRow]:
+def _json_lines(text: str) -> Iterator[SourceRow]:
     # Not splitlines(): a JSON string may hold U+2028.
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
@@ -37,7 +37,7 @@ def read_json(data: bytes, encoding: str | None = None) -> Iterator[SourceRow]:
     """
     text = decode(data, encoding)
     if _are_lines(text):
-        yield from _lines(text)
+        yield from _json_lines(text)
         return
     rows = _decoded(text, 1)
     if isinstance(rows, dict):

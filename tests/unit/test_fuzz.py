@@ -183,7 +183,8 @@ def test_whatever_a_file_holds_it_is_read_or_refused(
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("finished") / "run"
     with sk.connect("rehearsal") as teacher:
-        sk.generate(ROWS[:1], teacher=teacher, num_contexts=1, num_questions=1, out=folder)
+        run = sk.generate(ROWS[:1], teacher=teacher, num_contexts=1, num_questions=2, out=folder)
+    assert list(run.samples())
     return folder
 
 

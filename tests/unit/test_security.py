@@ -51,7 +51,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a small finished rehearsal, to be copied."""
     folder = tmp_path_factory.mktemp("finished") / "run"
     with sk.connect("rehearsal") as teacher:
-        sk.generate(seeds(1), teacher=teacher, num_contexts=1, num_questions=1, out=folder)
+        run = sk.generate(seeds(1), teacher=teacher, num_contexts=1, num_questions=2, out=folder)
+    assert list(run.samples())
     return folder
 
 
