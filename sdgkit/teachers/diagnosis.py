@@ -414,8 +414,10 @@ def _message_in(body: object) -> str:
     while isinstance(body, dict):
         parts: Iterable[Any] = (body.get(name) for name in _MESSAGE_NAMES)
         body = next(filter(None, parts), None) or json.dumps(body, ensure_ascii=False)
-        if isinstance(body, list) and len(body) == 1 and "loc" not in body[0]:
-            body = body[0]  # a list of one error; with `loc`, all of it says what is wrong
+        if isinstance(body, list) and len(body) == 1:
+            [error] = body
+            if isinstance(error, dict) and "loc" not in error:
+                body = error  # with `loc`, all of it says what is wrong
     text = str(body)
     title = _TITLE.search(text[:10_000])
     if not title:

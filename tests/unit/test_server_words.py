@@ -50,6 +50,7 @@ PASSING: dict[str, tuple[int, Any]] = {
     "an error as text": (200, {"error": "Overloaded"}),
     "a detail": (200, {"detail": "Service busy"}),
     "errors": (200, {"success": False, "errors": [{"message": "Capacity exceeded"}]}),
+    "errors that are none": (200, {"errors": [None]}),
     "no message": (200, {"choices": [{"message": None}]}),
     "a router's 400": (
         400,
