@@ -3,10 +3,12 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 Row: TypeAlias = Mapping[str, Any]
 """One row: the values of its columns, by name."""
+
+RowT = TypeVar("RowT", bound=Row)
 
 
 @runtime_checkable
@@ -86,6 +88,27 @@ def only_columns(row: Row, columns: Iterable[str]) -> dict[str, Any]:
         {'id': 's1/q1', 'faults': None}
     """
     return {column: row.get(column) for column in columns}
+
+
+def with_ids(rows: Iterable[Row], letter: str) -> list[dict[str, Any]]:
+    """Rows with ids: those that have none are numbered behind this letter, from 1.
+
+    Example:
+        >>> [row["id"] for row in with_ids([{"id": "s7"}, {"context": "A memo."}], "r")]
+        ['s7', 'r2']
+    """
+    rows_with_ids = []
+    for number, row in enumerate(rows, 1):
+        rows_with_ids.append({**row, "id": str(row.get("id") or f"{letter}{number}")})
+    return rows_with_ids
+
+
+def rows_by_id(rows: Iterable[RowT]) -> dict[str, RowT]:
+    """Rows by their ids; of several with one id, the last."""
+    by_id = {}
+    for row in rows:
+        by_id[str(row["id"])] = row
+    return by_id
 
 
 def without_ids(rows: Iterable[Row]) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from sdgkit.checks.tables import Table
 from sdgkit.errors import SettingsError
 from sdgkit.prompts.words import count_words
 from sdgkit.samples import Row
+from sdgkit.seeds import seed_texts
 from sdgkit.stages import Check
 
 # A new response may have a third of the words of the shortest seed's response, and three times
@@ -46,10 +47,10 @@ def derive_checks(seeds: Sequence[Row]) -> list[str]:
         >>> derive_checks([{"seed_question": "?", "seed_response": table}])[0]
         'markdown_table=Name,Age'
     """
-    responses = [str(seed.get("seed_response") or "") for seed in seeds]
-    if not responses or not all(text.strip() for text in responses):
+    responses = [seed_texts(seed)["seed_response"] for seed in seeds]
+    if not responses or not all(map(str.strip, responses)):
         return []
-    samples = [_as_sample(seed) for seed in seeds]
+    samples = list(map(_as_sample, seeds))
     candidates = [
         *_table_checks(responses),
         *_json_checks(responses),
@@ -94,9 +95,9 @@ def _flaw(check: Check, sample: Row) -> object:
 
 def _table_checks(responses: Sequence[str]) -> Iterator[str]:
     """`markdown_table`, with the head that all tables share."""
-    tables = [Table.of(text) for text in responses]
     heads = []
-    for table in tables:
+    for text in responses:
+        table = Table.of(text)
         if table is not None:
             heads.append(table.head)
     if len(heads) < len(responses):
@@ -121,18 +122,14 @@ def _json_checks(responses: Sequence[str]) -> Iterator[str]:
         return  # a number or a word is JSON by chance
     key_lists: list[list[str]] = []
     for value in values:
-        key_lists.extend(_keys_of(value))
-    has_objects_only = all(json_objects(value) for value in values)
+        key_lists += map(list, json_objects(value))
+    has_objects_only = all(map(json_objects, values))
     shares_keys = bool(key_lists) and all(set(keys) == set(key_lists[0]) for keys in key_lists)
-    can_be_typed = shares_keys and not any(_cannot_be_typed(key) for key in key_lists[0])
+    can_be_typed = shares_keys and not any(map(_cannot_be_typed, key_lists[0]))
     if has_objects_only and can_be_typed:
         yield f"valid_json={','.join(key_lists[0])}"
     else:
         yield "valid_json"
-
-
-def _keys_of(value: object) -> list[list[str]]:
-    return [list(entry) for entry in json_objects(value)]
 
 
 def _cannot_be_typed(key: str) -> bool:
@@ -168,11 +165,11 @@ def _escaped(text: str) -> str:
 
 def _length_checks(responses: Sequence[str]) -> Iterator[str]:
     """`length`, from a third of the shortest response to three times the longest."""
-    numbers = [count_words(text) for text in responses]
+    numbers = list(map(count_words, responses))
     unit = "words"
     if max(numbers) < FEW_WORDS:
         # Hardly a word: labels.
-        numbers = [len(text) for text in responses]
+        numbers = list(map(len, responses))
         unit = "characters"
     shortest = max(1, min(numbers) // LENGTH_SLACK)
     longest = max(numbers) * LENGTH_SLACK
@@ -181,7 +178,7 @@ def _length_checks(responses: Sequence[str]) -> Iterator[str]:
 
 def _language_checks(responses: Sequence[str]) -> Iterator[str]:
     """`same_language`, if the responses are long enough to recognise their language."""
-    if all(language(text) for text in responses):
+    if all(map(language, responses)):
         yield "same_language"
 
 

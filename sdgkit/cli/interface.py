@@ -48,17 +48,17 @@ def _command(name: str, command: click.Command) -> dict[str, Any]:
     arguments = []
     for entry in command.params:
         if isinstance(entry, click.Option):
-            options.append(entry)
+            options.append(_option(entry))
         elif isinstance(entry, click.Argument):
-            arguments.append(entry)
+            arguments.append(_argument(entry))
     page = inspect.cleandoc(command.help or "").replace("\b\n", "")
     return {
         "name": name,
         "summary": command.get_short_help_str(limit=200),
         "help": page,
         "settings_file": sorted(command.settings) if isinstance(command, Command) else [],
-        "arguments": [_argument(entry) for entry in arguments],
-        "options": [_option(entry) for entry in options],
+        "arguments": arguments,
+        "options": options,
     }
 
 

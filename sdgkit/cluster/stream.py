@@ -358,7 +358,7 @@ class ClusterStream:
             if is_late or shard.number not in self._reports:
                 self._calls.withdraw(reference)
 
-    async def _end(self, reference: Any) -> None:
+    async def _end(self, reference: object) -> None:
         """Take over the result of a shard."""
         shard = self._running.pop(reference)
         try:

@@ -15,7 +15,7 @@ from sdgkit.prompts import Prompt, load_prompts
 from sdgkit.run import Run
 from sdgkit.run.notes import say_nothing
 from sdgkit.run.plan import Plan
-from sdgkit.samples import Row
+from sdgkit.samples import Row, with_ids
 from sdgkit.stages import Stage
 from sdgkit.teachers.source import TeacherSource, teacher_of
 
@@ -105,7 +105,7 @@ class VersionTrial:
         judge: TeacherSource | None = None,
         prompts: str | Path | None = None,
     ) -> None:
-        rows_with_ids = _with_ids(rows)
+        rows_with_ids = with_ids(rows, "s")
         self._stage = _stage_of_versions(versions)
         if not rows_with_ids:
             raise SettingsError("There are no rows to compare on. Give at least one.")
@@ -352,11 +352,6 @@ def compare(
         'The versions differ on 0 of 1 row.'
     """
     return Comparison(one, other, rows, teacher, judge=judge, prompts=prompts).start().wait()
-
-
-def _with_ids(rows: Iterable[Row]) -> list[dict[str, Any]]:
-    """The rows, each with its own id, or s1, s2, … in order."""
-    return [{**row, "id": str(row.get("id") or f"s{place}")} for place, row in enumerate(rows, 1)]
 
 
 def _stage_of_versions(versions: Sequence[Prompt]) -> Stage:

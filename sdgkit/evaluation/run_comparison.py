@@ -19,7 +19,7 @@ from sdgkit.recorded import read_values
 from sdgkit.report.tables import spread_evenly
 from sdgkit.run import Run, open_run
 from sdgkit.run.edition import EditionConfig
-from sdgkit.samples import TEXTS, Row, own_question
+from sdgkit.samples import TEXTS, Row, own_question, rows_by_id
 
 PAIRS = 10
 """Pairs of samples that are shown."""
@@ -226,7 +226,7 @@ def _texts(samples: Iterable[Row], column: str) -> Iterator[str]:
 
 
 def _sample_pairs(ones: Sequence[Row], others: Sequence[Row]) -> list[SamplePair]:
-    by_id = {row["id"]: row for row in others}
+    by_id = rows_by_id(others)
     pairs = []
     for row in ones:
         match = by_id.get(row["id"])

@@ -328,7 +328,7 @@ class SeedDraft(Draft[tuple[Seed, ...]]):
             digest = ""
             if self._own is not None:
                 digest = self._own.digest
-            proposed_rows = [row for row in rows if self.is_proposed(row)]
+            proposed_rows = list(filter(self.is_proposed, rows))
             self._kept.write(KeptDraft(rows, saved_rows, digest, proposed_rows))
             self._has_kept = True
         elif self._has_kept:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,7 +22,7 @@ from sdgkit.pages import fill
 from sdgkit.prompts import Prompt, load_prompt
 from sdgkit.quality.interval import Interval, interval
 from sdgkit.run import Run, open_run
-from sdgkit.samples import Row
+from sdgkit.samples import Row, rows_by_id
 from sdgkit.stages import Generate, Judge
 from sdgkit.teachers.source import TeacherSource, teacher_of
 from sdgkit.teachers.teacher import Teacher
@@ -194,7 +194,7 @@ def evaluate(
         if other_model is not None:
             other_answers = _answers_of(questions, other_model, system, journal)
         else:
-            other_answers = {row["id"]: row["response"] for row in questions}
+            other_answers = _responses_by_id(questions)
         pairs = list(_judge_rows(questions, student_answers, other_answers))
         judged = run_stage(COMPARE, compare_prompt, pairs, judging_teacher, journal)
         duels = list(_duels(judged.samples()))
@@ -288,13 +288,19 @@ def _answers_of(
     """The model's answers by the id of the question, which is sent alone, as at inference."""
     if isinstance(model, Answers):
         return model.by_id
-    rows = [{"id": row["id"], "question": row["question"], "system": system} for row in questions]
+    rows = []
+    for row in questions:
+        rows.append({"id": row["id"], "question": row["question"], "system": system})
     system_part = ""
     if system:
         system_part = "{{ system }}"
     prompt = replace(ANSWER, system=system_part)
     run = run_stage(Generate(name=ANSWER.name), prompt, rows, model, journal)
-    return {row["id"]: row["response"] for row in run.samples()}
+    return _responses_by_id(run.samples())
+
+
+def _responses_by_id(rows: Iterable[Row]) -> dict[str, str]:
+    return {row["id"]: row["response"] for row in rows}
 
 
 def _judge_rows(
@@ -312,7 +318,7 @@ def _judge_rows(
 
 def _duels(judged: Iterator[dict[str, Any]]) -> Iterator[Duel]:
     """The duels that the judge decided in both orders."""
-    rows = {str(row["id"]): row for row in judged}
+    rows = rows_by_id(judged)
     for id_, student_first in rows.items():
         question_id, _, order = id_.rpartition("/")
         other_first = rows.get(f"{question_id}/2")

@@ -242,8 +242,11 @@ class Journal:
         """The counts of the units that are finished in the newest edition, by unit."""
         edition = self._edition or self._newest_edition_id()
         rows = self.select(statements.SELECT_FINISHED, edition=edition)
-        finished = [read_row(row) for row in rows]
-        return {unit["unit"]: unit["counts"] for unit in finished}
+        counts = {}
+        for row in rows:
+            finished = read_row(row)
+            counts[finished["unit"]] = finished["counts"]
+        return counts
 
     def note_files(self) -> None:
         """Note that the files in the folder show the rows of this session from now on."""
@@ -295,9 +298,9 @@ class Journal:
         values = read_row(self.file.first(statements.SELECT_SESSION_TOTALS))
         refused = values.pop("refused")
         counts = self._replies.counts()
-        sessions = [
-            SessionTimes(**read_row(row)) for row in self.select(statements.SELECT_SESSION_TIMES)
-        ]
+        sessions = []
+        for row in self.select(statements.SELECT_SESSION_TIMES):
+            sessions.append(SessionTimes(**read_row(row)))
         return Totals(
             requests=refused + sum(stage.number for stage in counts),
             prompt_tokens=sum(stage.prompt_tokens for stage in counts),

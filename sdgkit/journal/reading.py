@@ -5,7 +5,7 @@ SQLite checks no types, and what a column holds as JSON may be anything.
 
 import json
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from sdgkit.errors import RunError
@@ -63,11 +63,11 @@ def _is_object_or_null(value: object) -> bool:
 
 
 def _are_objects(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(entry, dict) for entry in value)
+    return isinstance(value, list) and _are_all(value, dict)
 
 
 def _are_texts_by_name(value: object) -> bool:
-    return isinstance(value, dict) and all(isinstance(entry, str) for entry in value.values())
+    return isinstance(value, dict) and _are_all(value.values(), str)
 
 
 def _are_counts(value: object) -> bool:
@@ -79,8 +79,11 @@ def _are_pairs_of_texts(value: object) -> bool:
 
 
 def _is_pair_of_texts(value: object) -> bool:
-    is_pair = isinstance(value, list) and len(value) == 2
-    return is_pair and all(isinstance(entry, str) for entry in value)  # type: ignore[attr-defined]
+    return isinstance(value, list) and len(value) == 2 and _are_all(value, str)
+
+
+def _are_all(values: Iterable[object], kind: type) -> bool:
+    return all(isinstance(value, kind) for value in values)
 
 
 # What is not listed is text.

@@ -17,6 +17,7 @@ from sdgkit.panels.seeds import SeedPanel, seeds_of
 from sdgkit.panels.state import PanelState
 from sdgkit.prompts import Prompt, load_prompt
 from sdgkit.run import Run, open_run
+from sdgkit.samples import rows_by_id
 from sdgkit.seeds import SeedSource
 from sdgkit.teachers.source import TeacherSource
 
@@ -170,7 +171,7 @@ class ComparePanel(Panel):
                 sign = "busy"
             return CompareState(sign=sign, status=self._status_without_result(), names=self._names)
         rows = []
-        rows_by_id = {str(row["id"]): row for row in self._rows}
+        inputs = rows_by_id(self._rows)
         for row_id in comparison.ids:
             results = tuple(side.outcomes[row_id] for side in comparison.sides)
             texts = [text_of(result) for result in results]
@@ -178,7 +179,7 @@ class ComparePanel(Panel):
                 tuple(mark_differences(texts[0], texts[1])),
                 tuple(mark_differences(texts[1], texts[0])),
             )
-            rows.append(ComparedRow(row_id, inputs_of(rows_by_id[row_id]), results, marked))
+            rows.append(ComparedRow(row_id, inputs_of(inputs[row_id]), results, marked))
         return CompareState(
             sign="good",
             status=comparison.summary(*self._names),

@@ -323,12 +323,8 @@ class ProfilePanel(Panel):
 
 def _distinct_lines(text: str) -> tuple[str, ...]:
     """The lines of a text that are not empty, once each."""
-    lines = [line.strip() for line in text.splitlines()]
-    filled_lines = []
-    for line in lines:
-        if line:
-            filled_lines.append(line)
-    return tuple(dict.fromkeys(filled_lines))
+    lines = map(str.strip, text.splitlines())
+    return tuple(dict.fromkeys(filter(None, lines)))
 
 
 def _result_of(profile: Profile) -> str:

@@ -178,12 +178,13 @@ def status_of(review: Review) -> str:
 
 def choices_of(review: Review) -> dict[str, tuple[Choice, ...]]:
     """What each filter offers."""
-    facts = [review.facts(sample_id) for sample_id in review.by_id]
     scores = set()
-    for fact in facts:
-        if fact.score is not None:
-            scores.add(fact.score)
-    seeds = dict.fromkeys(fact.seed for fact in facts)
+    seeds: dict[str, Choice] = {}
+    for sample_id in review.by_id:
+        facts = review.facts(sample_id)
+        seeds.setdefault(facts.seed, Choice(facts.seed, facts.seed))
+        if facts.score is not None:
+            scores.add(facts.score)
     states = [Choice(state, state) for state in STATES]
     reasons = []
     for reason, number in review.reasons().items():
@@ -198,7 +199,7 @@ def choices_of(review: Review) -> dict[str, tuple[Choice, ...]]:
             *(Choice(str(float(score)), format_number(score)) for score in sorted(scores)),
         ),
         "fault": (ANY, *faults),
-        "seed": (ANY, *(Choice(seed, seed) for seed in seeds)),
+        "seed": (ANY, *seeds.values()),
         "reason": (ANY, *reasons),
     }
 

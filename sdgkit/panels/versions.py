@@ -20,13 +20,20 @@ def check_kernel() -> None:
     from sdgkit import __version__
 
     installed = {package: version(package) for package in REQUIRED}
-    problems = [_problem(name, number) for name, number in installed.items()]
-    problems = [problem for problem in problems if problem]
-    versions = ", ".join(f"{name} {number}" for name, number in installed.items())
+    problems = []
+    versions = []
+    for name, number in installed.items():
+        versions.append(f"{name} {number}")
+        problem = _problem(name, number)
+        if problem:
+            problems.append(problem)
+    installed_versions = ", ".join(versions)
     verdict = ": all new enough."
     if problems:
         verdict = "."
-    print(f"sdgkit {__version__}, Python {platform.python_version()}, {versions}{verdict}")
+    print(
+        f"sdgkit {__version__}, Python {platform.python_version()}, {installed_versions}{verdict}"
+    )
     for problem in problems:
         print(problem)
     reason = reason_for_still_picture()

@@ -85,8 +85,11 @@ class ReplyParser:
     """
 
     def __init__(self, tags: Sequence[TagPair]) -> None:
-        self._starts = [_plain_tag(pair.start) for pair in tags]
-        self._ends = [_plain_tag(pair.end) for pair in tags]
+        self._starts = []
+        self._ends = []
+        for pair in tags:
+            self._starts.append(_plain_tag(pair.start))
+            self._ends.append(_plain_tag(pair.end))
         self._any_tag = _tag_pattern(tags)
 
     def parse(
@@ -191,12 +194,14 @@ def _plain_tag(tag: str) -> str:
 
 def _tag_pattern(tags: Sequence[TagPair]) -> re.Pattern[str] | None:
     """What finds the tags in a reply, with any white space, letter case and bold marks."""
-    texts = {pair.start for pair in tags} | {pair.end for pair in tags}
+    texts: set[str] = set()
+    for pair in tags:
+        texts.update((pair.start, pair.end))
     texts.discard("")
     if not texts:
         return None
     longest_first = sorted(texts, key=len, reverse=True)
-    any_tag = f"(?:{'|'.join(_spaced_pattern(tag) for tag in longest_first)})"
+    any_tag = f"(?:{'|'.join(map(_spaced_pattern, longest_first))})"
     bold_tag = rf"\*\*\s{{0,3}}{any_tag}\s{{0,3}}\*\*"
     return re.compile(f"{bold_tag}|{any_tag}", re.IGNORECASE | re.ASCII)
 
@@ -204,7 +209,7 @@ def _tag_pattern(tags: Sequence[TagPair]) -> re.Pattern[str] | None:
 def _spaced_pattern(tag: str) -> str:
     """A tag with up to three white space characters between its words and signs."""
     pieces = re.findall(r"\w+|[^\w\s]", tag)
-    return r"\s{0,3}".join(re.escape(piece) for piece in pieces)
+    return r"\s{0,3}".join(map(re.escape, pieces))
 
 
 def _value_of(text: str, keep_fences: bool) -> str:

@@ -34,7 +34,7 @@ def any_text_but(tags: Iterable[str]) -> str:
     Plain characters are repeated by themselves, and not as one choice among others: so xgrammar
     0.2.8 needs 0.8 ms instead of 20 ms for each token, with a vocabulary of 49,152 tokens.
     """
-    beginnings = {_beginning_of(tag) for tag in tags if len(tag) > 1}
+    beginnings = _beginnings_of(tags)
     first_piece = _any_of(_choices(beginnings, _SPACES + _NEVER))
     plain, *started = _choices(beginnings, _NEVER)
     if not started:
@@ -42,9 +42,13 @@ def any_text_but(tags: Iterable[str]) -> str:
     return f"{first_piece}{plain}*(?:{_any_of(started)}{plain}*)*"
 
 
+def _beginnings_of(tags: Iterable[str]) -> set[str]:
+    return {_beginning_of(tag) for tag in tags if len(tag) > 1}
+
+
 def any_text_but_as_before(tags: Iterable[str]) -> str:
     """The same language as `any_text_but`, as earlier versions spelt it out and recorded it."""
-    beginnings = {_beginning_of(tag) for tag in tags if len(tag) > 1}
+    beginnings = _beginnings_of(tags)
     first_piece = _any_of(_choices(beginnings, _SPACES + _NEVER))
     further_piece = _any_of(_choices(beginnings, _NEVER))
     return f"{first_piece}{further_piece}*"

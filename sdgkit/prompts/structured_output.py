@@ -120,11 +120,14 @@ class Form:
         return self._regex(any_text_but)
 
     def _regex(self, any_text_but: Callable[[Iterable[str]], str]) -> str:
-        tags = [pair.start for pair in self.tags] + [pair.end for pair in self.tags]
+        tags = []
+        literal_tags = []
+        for pair in self.tags:
+            tags += [pair.start, pair.end]
+            literal_tags.append(TagPair(literal(pair.start), literal(pair.end)))
         values = [any_text_but(tags)] * len(self.columns)
         if self.scale:
             values[-1] = one_of(self._scores())
-        literal_tags = [TagPair(literal(pair.start), literal(pair.end)) for pair in self.tags]
         record = "\n".join(_tagged_lines(literal_tags, values))
         reply = record
         if self.records > 1:

@@ -24,7 +24,7 @@ from sdgkit.pages.noted_table import NotedTable
 from sdgkit.pages.picture import Curve, LineChart, Point
 from sdgkit.quality.duplicates import check_threshold, repeats
 from sdgkit.quality.twins import twins
-from sdgkit.samples import TEXTS, Row, RowSource, own_question, rows_of
+from sdgkit.samples import TEXTS, Row, RowSource, own_question, rows_of, with_ids
 
 NEAR = 0.9  # the similarity from which a sample counts as a repeat, by default
 NGRAMS = (1, 2, 3)  # the n of distinct-n
@@ -181,7 +181,7 @@ def diversity(source: RowSource, *, near: float = NEAR, name: str = "") -> Diver
             f"Open the run first: sdgkit.diversity(sdgkit.open_run({str(source)!r})).",
             setting="source",
         )
-    rows = _with_ids(rows_of(source))
+    rows = with_ids(rows_of(source), "r")
     found_repeats = list(repeats(rows, check_threshold(near)))
     kinds = Counter(f"{repeat.column} {repeat.reason}" for repeat in found_repeats)
     repeating = {repeat.id for repeat in found_repeats}
@@ -210,10 +210,6 @@ class _Text:
     column: str
     owner: str
     text: str
-
-
-def _with_ids(rows: Iterable[Row]) -> list[Row]:
-    return [{**row, "id": str(row.get("id") or f"r{n}")} for n, row in enumerate(rows, 1)]
 
 
 def _by_context(rows: Sequence[Row]) -> list[Row]:

@@ -208,7 +208,7 @@ def _wrong_lines(text: str, other: str, dice: random.Random) -> list[str]:
         end = entries[-1] + 1
         added = other_lines[dice.choice(other_entries)]
         versions.append([*lines[:end], added, *lines[end:]])
-    return ["\n".join(version) for version in versions]
+    return list(map("\n".join, versions))
 
 
 def _entry_positions(lines: Sequence[str]) -> list[int]:

@@ -325,7 +325,7 @@ def _frequent(loss: _Loss, comments: Sequence[_Comment], praise: Sequence[str]) 
     """What the comments say most often."""
     texts = [comment.text for comment in comments]
     if loss.is_by_judge:
-        return phrases([without_praise(text) for text in texts], praise)
+        return phrases(list(map(without_praise, texts)), praise)
     if "quoted" in _reason_texts(loss.reason, loss.line.name):
         return [Phrase(*entry) for entry in Counter(texts).most_common(MESSAGES_QUOTED)]
     return []

@@ -52,7 +52,7 @@ def without_praise(text: str) -> str:
             objecting.append(sentence)
         elif weight == 0:
             undecided.append(sentence)
-    specific = [sentence for sentence in objecting if _names_what(sentence)]
+    specific = list(filter(_names_what, objecting))
     return "\n".join(specific or objecting or undecided or sentences)
 
 
@@ -63,7 +63,7 @@ def _sentences_in(text: str) -> list[str]:
 def quote(text: str) -> str:
     """The sentence that objects most, shortened if it is very long; "" if none does."""
     objecting = objections(text)
-    specific = [sentence for sentence in objecting if _names_what(sentence)]
+    specific = list(filter(_names_what, objecting))
     sentence = _most_objecting(specific) or _reason_given(text) or _most_objecting(objecting)
     if len(sentence) <= LONGEST_QUOTE:
         return sentence
@@ -102,8 +102,11 @@ def _is_telling(sentence: str) -> bool:
 def _weight(sentence: str) -> float:
     """How much more of a sentence says that something is wrong than that it is right."""
     lowered = sentence.lower().replace("\u2019", "'")
-    signs = [(match.start(), 1) for match in _pattern("wrong").finditer(lowered)]
-    signs += [(match.start(), -1) for match in _pattern("right").finditer(lowered)]
+    signs = []
+    for match in _pattern("wrong").finditer(lowered):
+        signs.append((match.start(), 1))
+    for match in _pattern("right").finditer(lowered):
+        signs.append((match.start(), -1))
     weight = 0.0
     for position, sign in signs:
         clause = _CLAUSE_BREAK.split(lowered[:position])[-1]

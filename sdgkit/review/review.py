@@ -19,7 +19,7 @@ from sdgkit.review.follower import Follower
 from sdgkit.review.history import History
 from sdgkit.review.new_seeds import extend_seeds
 from sdgkit.run import Run, open_run
-from sdgkit.samples import TEXTS, Row, content_key, own_question, seed_of, texts_in
+from sdgkit.samples import TEXTS, Row, content_key, own_question, rows_by_id, seed_of, texts_in
 
 SEED_FILE = "my_seeds.jsonl"
 
@@ -72,7 +72,7 @@ class Review:
     def read(self) -> "Review":
         """Read again what the run has made and what has been decided, here or elsewhere."""
         self.samples = list(self.run.samples())
-        self.by_id = {str(sample["id"]): sample for sample in self.samples}
+        self.by_id = rows_by_id(self.samples)
         self._keys = {id_: content_key(sample) for id_, sample in self.by_id.items()}
         self.decisions = self.run.decisions
         self._judge_drops: dict[str, Row] | None = None
@@ -360,8 +360,7 @@ class Review:
         """The rows that the last judge dropped, by id."""
         if self._judge_drops is None:
             lines = self.run.snapshot().stages
-            drops = judge_drops(self.run.drops(), lines)
-            self._judge_drops = {str(drop["id"]): drop for drop in drops}
+            self._judge_drops = rows_by_id(judge_drops(self.run.drops(), lines))
         return self._judge_drops
 
     def agreement(self) -> Agreement | None:

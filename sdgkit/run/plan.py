@@ -271,7 +271,7 @@ class Plan:
         for row in self.rows:
             if row.get("id"):
                 ids.append(str(row["id"]))
-        seeds = [row_key(row) for row in self.rows]
+        seeds = list(map(row_key, self.rows))
         starts = self.draw_starts
         return EditionConfig(
             pipeline=self.pipeline.name,
@@ -299,7 +299,7 @@ class Plan:
         starts = first.draw_starts
         if not first.vary or not starts:
             return {}
-        keys = [row_key(row) for row in self.rows]
+        keys = map(row_key, self.rows)
         return {key: starts[key] for key in keys if key in starts}
 
     @property
