@@ -18,7 +18,18 @@ import sdgkit as sk
 
 IMAGES = Path(__file__).parent.parent.parent / "notebooks" / "images"
 MOST_BYTES = 60_000
-KINDS = ("teacher", "seeds", "profile", "prompt", "compare", "run", "review", "export", "studio")
+KINDS = (
+    "teacher",
+    "seeds",
+    "profile",
+    "prompt",
+    "compare",
+    "run",
+    "review",
+    "export",
+    "shelf",
+    "studio",
+)
 CELLS = {
     "start": """
 from dataclasses import replace
@@ -52,6 +63,10 @@ rows = sk.gen_grounded_questions(contexts, teacher=teacher)
     "    review.act('accept')\n"
     "review.act('reject', reason='row missing')\nreview",
     "export": "export = sk.ExportPanel('feedback')\nexport.act('export')\nexport",
+    "shelf": "sk.save_seeds(seeds, 'skills/mail/seeds.jsonl')\n"
+    "few = {'num_contexts': 1, 'profile': False}\n"
+    "shelf = sk.ShelfPanel('skills', teacher=teacher, out='shelf', **few)\n"
+    "shelf.start().latest.wait()\nshelf.act('skill', name='mail')\nshelf",
     "studio": "sk.studio('feedback_skill', teacher=teacher)",
 }
 # Every text's contrast with what is behind it, as WCAG 2.1 computes it; disabled controls are
