@@ -1,16 +1,18 @@
 """One part of a prompt as a template: checked when it is loaded, strict about unknown variables."""
 
 import traceback
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Hashable, Mapping
 from typing import Any
 
-from jinja2 import TemplateSyntaxError, UndefinedError, nodes
+from jinja2 import TemplateSyntaxError, UndefinedError, meta, nodes
 
 from sdgkit.errors import PromptError
 from sdgkit.prompts import sandbox
 from sdgkit.prompts.sandbox import MAX_RENDERED, WHAT_TEMPLATES_CAN_DO
 
 MAX_TEMPLATE = 100_000  # characters of one part's source
+MOST_KEPT = 32  # texts of one part: rows of about so many seeds are on their way at once
+LONGEST_KEPT = 20_000  # characters of one of them
 _TEMPLATE_FILE = "<template>"  # the file name in the frames of a compiled template
 
 
@@ -35,6 +37,7 @@ class Template:
         self, source: str, *, file: str = "prompt", part: str | None = None, line: int = 1
     ) -> None:
         self._source = source
+        self._rendered: dict[tuple[Hashable, ...], str] = {}
         self.file = file
         self.part = part
         self.line = line
@@ -47,6 +50,7 @@ class Template:
             tree = sandbox.parse(source)
             self._refuse_forbidden(tree)
             self._always_inserted = sandbox.always_inserted(tree)
+            self._names = sorted(meta.find_undeclared_variables(tree))
             self._compiled = sandbox.compile_template(tree)
         except TemplateSyntaxError as error:
             message = str(error.message).rstrip(".")
@@ -65,6 +69,9 @@ class Template:
     def render(self, values: Mapping[str, Any]) -> str:
         """Fill in the template.
 
+        Most parts of a prompt say the same for every row of a seed: a text that was rendered with
+        the same values a moment ago is not rendered again.
+
         Args:
             values: The values of the variables.
 
@@ -72,6 +79,34 @@ class Template:
             PromptError: For an unknown variable, a filter that cannot handle its value, or too much
                 text or work; with file, line and part.
         """
+        key = self._key_of(values)
+        if key is None:
+            return self._render(values)
+        text = self._rendered.get(key)
+        if text is None:
+            text = self._render(values)
+            if len(text) <= LONGEST_KEPT:
+                if len(self._rendered) >= MOST_KEPT:
+                    self._rendered.clear()
+                self._rendered[key] = text
+        return text
+
+    def _key_of(self, values: Mapping[str, Any]) -> tuple[Hashable, ...] | None:
+        """The values of the variables that the template has, if all of them are texts.
+
+        None where one is missing, or is something else that may be changed afterwards.
+        """
+        key = []
+        for name in self._names:
+            value = values.get(name)
+            if type(value) is list and all(type(entry) is str for entry in value):
+                value = tuple(value)
+            elif type(value) is not str:
+                return None
+            key.append(value)
+        return tuple(key)
+
+    def _render(self, values: Mapping[str, Any]) -> str:
         sandbox.renew_budget()
         pieces: list[str] = []
         size = 0

@@ -221,8 +221,11 @@ class StreamStep:
 
     def raise_if_withdrawn(self) -> None:
         """Raise Withdrawn if the row, or one that it came from, was taken back."""
-        if any(step.is_withdrawn for step in self.ancestry()):
-            raise Withdrawn
+        step: StreamStep | None = self
+        while step is not None:  # several times a request, so without a generator
+            if step.is_withdrawn:
+                raise Withdrawn
+            step = step.parent
 
     def count(self, reason: str | None) -> None:
         """Count how the row left its stage: the reason of its drop, None if it moved on.

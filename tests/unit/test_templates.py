@@ -254,3 +254,20 @@ def test_text_up_to_the_limit_is_rendered_whole_and_longer_text_is_refused() -> 
 def test_every_rendering_has_the_full_budget() -> None:
     template = Template("{% for s in samples %}{{ big|upper|length }}{% endfor %}")
     assert [template.render(ROW) for _ in range(30)] == ["900000900000"] * 30
+
+
+# What is kept for the next rendering --------------------------------------------------------------
+
+
+def test_a_template_says_what_its_values_say_now_whatever_it_has_said_before() -> None:
+    template = Template("{{ question }}: {% for name in names %}{{ name }}{% endfor %}")
+    names = ["a", "b"]
+    assert template.render({"question": "Who", "names": names}) == "Who: ab"
+    names.append("c")
+    assert template.render({"question": "Who", "names": names}) == "Who: abc"
+    assert template.render({"question": "What", "names": names, "other": "x"}) == "What: abc"
+    assert template.render({"question": 1, "names": ("d",)}) == "1: d"
+    with pytest.raises(PromptError, match="'names' is undefined"):
+        template.render({"question": "Who"})
+    for number in range(200):
+        assert template.render({"question": str(number), "names": names}) == f"{number}: abc"
