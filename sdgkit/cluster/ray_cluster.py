@@ -144,11 +144,16 @@ def connect(ray: Any, address: str) -> None:
         options["include_dashboard"] = False
     try:
         ray.init(address=address, **options)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except Exception as error:  # Ray raises Exception itself where its processes start too slowly
+        first_line = str(error).strip().partition("\n")[0]
+        if address == "local":
+            raise RunError(
+                f"Ray could not be started on this machine: {first_line} Run the same command "
+                "again, when the machine is less busy."
+            ) from None
         where = "on this machine" if address == "auto" else f"at {address}"
         if VERSION_MISMATCH in str(error):
             raise RunError(versions_differ(where, str(error))) from None
-        first_line = str(error).strip().partition("\n")[0]
         raise RunError(
             f"There is no Ray cluster {where} ({first_line}). Start one with `ray start --head`, "
             'give its address, or use "local" for one on this machine alone.'

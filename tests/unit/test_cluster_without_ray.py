@@ -305,3 +305,14 @@ def test_gpus_that_no_machine_has_are_refused_in_a_sentence(gpus: int, words: st
     growing = JoinedCluster(sk.RayCluster(workers=2, **options))
     growing.look_for_room(nodes)
     assert "waits until such a machine joins" in growing.notes[0]
+
+
+def test_a_ray_that_cannot_be_started_here_is_told_in_a_sentence() -> None:
+    """As Ray 2.60 says it on a machine that is too busy."""
+
+    class Busy:
+        def init(self, **options: object) -> None:
+            raise Exception("The current node timed out during startup. This could be …\nMore.")
+
+    with pytest.raises(RunError, match=r"started on this machine: The current node .* less busy"):
+        connect(Busy(), "local")
