@@ -16,7 +16,20 @@ GRACE_S = 10.0
 
 
 def main(command: list[str]) -> int:
-    """Run a command until it ends, or the standard input is closed. Returns its exit status."""
+    """Run a command until it ends, or the standard input is closed. Returns its exit status.
+
+    A process of its own does the work: when Ray ends a worker, it kills the worker's children, and
+    would leave behind what those have started.
+    """
+    child = os.fork()
+    if child:
+        _, status = os.waitpid(child, 0)
+        return os.waitstatus_to_exitcode(status)
+    os.setsid()
+    os._exit(_supervise(command))
+
+
+def _supervise(command: list[str]) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # the parent decides
     process = subprocess.Popen(

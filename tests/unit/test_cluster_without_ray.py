@@ -176,8 +176,14 @@ def test_a_teacher_of_another_python_does_not_see_the_packages_of_its_worker(
         pass
 
 
-def test_a_teacher_and_all_its_processes_end_even_if_the_worker_is_killed(tmp_path: Path) -> None:
-    """A server of several processes, such as vLLM on several GPUs, leaves none of them."""
+@pytest.mark.parametrize("with_children", [False, True], ids=["alone", "with its children"])
+def test_a_teacher_and_all_its_processes_end_even_if_the_worker_is_killed(
+    tmp_path: Path, with_children: bool
+) -> None:
+    """A server of several processes, such as vLLM on several GPUs, leaves none of them.
+
+    Ray kills the children of a worker, too, when it ends the worker.
+    """
     server = "import os, sys, time; os.fork(); print(os.getpid(), flush=True); time.sleep(600)"
     program = tmp_path / "server.py"
     program.write_text(server)
@@ -190,6 +196,8 @@ def test_a_teacher_and_all_its_processes_end_even_if_the_worker_is_killed(tmp_pa
     _wait_for_lines(log, 2)
     processes = [psutil.Process(int(line)) for line in log.read_text().split()]
     assert supervisor.stdin is not None
+    if with_children:
+        supervisor.kill()
     supervisor.stdin.close()  # as when the worker is killed
     psutil.wait_procs(processes, timeout=60)
     assert not any(process.is_running() for process in processes if not _is_zombie(process))
