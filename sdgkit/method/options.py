@@ -204,6 +204,8 @@ def check_vary(value: object) -> None:
     for name, entries in lists.items():
         for entry in entries:
             flaw = flaw_of(entry)
+            if entry is None:
+                flaw = "an entry is None. Write it, or leave it out."
             if flaw:
                 raise SettingsError(f"vary, list {name}: {flaw}", setting="vary")
 

@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from sdgkit.errors import SeedError
+from sdgkit.errors import SeedError, SettingsError
 from sdgkit.method.context_files import (
     ContextReading,
     read_context_files,
@@ -35,13 +35,20 @@ def read_contexts(
     Raises:
         SeedError: A row has no context, no question where others have one, or a value that cannot
             be stored; or there are no rows.
+        SettingsError: The source is neither a path nor rows.
     """
     name = source_name(source) or "contexts"
     reading = reading or ContextReading()
     if isinstance(source, str | os.PathLike):
         rows = read_context_files(source, reading)
-    else:
+    elif isinstance(source, Iterable):
         rows = with_context_column(list(source), reading, name)
+    else:
+        raise SettingsError(
+            f"contexts must be a path, a pattern or rows, not {source!r}. With papermill, give it "
+            "with -r contexts PATH, which keeps it as it is written.",
+            setting="contexts",
+        )
     if not rows:
         raise SeedError(
             f"{name}: there are no contexts. Give a file or rows with a column 'context'."

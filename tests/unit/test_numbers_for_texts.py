@@ -6,6 +6,8 @@ import pytest
 
 import sdgkit as sk
 from sdgkit.errors import SettingsError
+from sdgkit.method.options import check_vary
+from sdgkit.method.own_contexts import read_contexts
 
 SEED = {"task_description": "Add.", "seed_question": "1 + 1?", "seed_response": "2"}
 
@@ -46,3 +48,14 @@ def test_a_number_for_any_text_that_connects_is_a_sentence(name: str, value: obj
 def test_another_number_for_a_model_is_refused_by_name() -> None:
     with pytest.raises(SettingsError, match="model must be text"):
         sk.connect(model=1.5)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("value", [7, True, 1.5])
+def test_a_number_for_contexts_is_refused_with_what_to_type(value: object) -> None:
+    with pytest.raises(SettingsError, match="-r contexts PATH"):
+        read_contexts(value)  # type: ignore[arg-type]
+
+
+def test_an_entry_of_vary_that_is_none_is_refused_with_its_list() -> None:
+    with pytest.raises(SettingsError, match="list mood: an entry is None"):
+        check_vary({"mood": ["calm", None]})
