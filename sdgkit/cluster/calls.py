@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import sdgkit
@@ -185,7 +186,7 @@ class Calls:
         return pickle.loads(answer)
 
 
-def _send_by_value(ray: Any) -> None:
+def _send_by_value(ray: ModuleType) -> None:
     """Send the entrance itself to the workers, so that it can say that it finds no sdgkit."""
     ray.cloudpickle.register_pickle_by_value(entrance)
 

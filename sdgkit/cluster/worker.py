@@ -44,7 +44,7 @@ SHARED_MEMORY = "-shm"
 """How SQLite's file for the processes of one machine ends."""
 
 
-def call(function: str, job: bytes, teachers: bytes, recorded: list[Any], watch: Any) -> bytes:
+def call(function: str, job: bytes, teachers: bytes, recorded: list[Any], watch: object) -> bytes:
     """Call a function of this file by its name; see `sdgkit.cluster.entrance.enter`."""
     given = pickle.loads(job)
     if function == "look":

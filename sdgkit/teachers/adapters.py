@@ -303,7 +303,7 @@ class OpenAICompatible(Adapter):
             raise diagnose_response(response.status, data, self.server, response.retry_after)
         return data
 
-    def _parse_reply(self, data: Any, seconds: float) -> Reply:
+    def _parse_reply(self, data: object, seconds: float) -> Reply:
         """A Reply from the parsed body; every part that is used is checked here. Raises Trouble."""
         try:
             body = ReplyBody(data)
