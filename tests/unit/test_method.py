@@ -254,7 +254,7 @@ def test_a_column_id_of_the_users_contexts_is_not_the_lineage(script: ScriptedTe
             [{"context": "x", "day": datetime.date(2024, 1, 1)}],
             "row 1, column day: cannot be stored .*date",
         ),
-        ([{"context": "x\ud800"}], "row 1, column context: cannot be stored .*surrogates"),
+        ([{"context": "x\ud800"}], "row 1, column context: cannot be stored .*surrogate"),
     ],
 )
 def test_contexts_without_text_are_refused(
