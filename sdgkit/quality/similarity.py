@@ -9,7 +9,9 @@ sequences of each text are put in one order, the rarest first. Two texts of 100 
 95 of them have one in common among the first 6 of each, and only those few are looked up (prefix
 filtering: Chaudhuri, Ganti and Kaushik 2006; Xiao et al., "Efficient Similarity Joins for Near
 Duplicate Detection", WWW 2008). The better the best text found so far, the fewer remain to be
-looked up.
+looked up. Before two texts are compared, their signatures tell whether they can be similar enough
+(bitmap filter: Sandes, Teodoro and Melo, "Bitmap Filter: Speeding up Exact Set Similarity Joins
+with Bitwise Operations", Information Systems 88, 2020).
 """
 
 from __future__ import annotations
@@ -39,6 +41,9 @@ CLASS_SHARE = 0.25
 
 SMALLEST_CLASS = 0.01
 
+SIGNATURE_BITS = 2048
+"""More of them tell texts of thousands of sequences apart, and take more memory for each text."""
+
 ROUNDING = 1e-6  # a share of a sequence that is no sequence
 
 Key = TypeVar("Key")
@@ -67,6 +72,8 @@ class _Entry(Generic[Key]):
     key: Key
     group: str
     text: str
+    size: int
+    signature: int
 
 
 class SimilarityIndex(Generic[Key]):
@@ -99,7 +106,8 @@ class SimilarityIndex(Generic[Key]):
         if (group, text) in self._added:
             return
         self._added.add((group, text))
-        self._entries.append(_Entry(key, group, text))
+        size = len(_packed_shingles(text))
+        self._entries.append(_Entry(key, group, text, size, _signature(text)))
         number = len(self._entries)
         if number < FEW:
             return
@@ -118,7 +126,9 @@ class SimilarityIndex(Generic[Key]):
             places = self._beginnings.places(search)
         for place in places:
             entry = self._entries[place]
-            if not group or entry.group != group:
+            if group and entry.group == group:
+                continue
+            if search.may_match(entry.size, entry.signature):
                 search.compare(place, entry.text)
         if search.place is None:
             return None
@@ -140,13 +150,23 @@ class _Search:
         self.most = threshold
         self.place: int | None = None
         self._hashes = _hashes(text)
+        self._signature = _signature(text)
         self.size = len(self._hashes)
+
+    def may_match(self, size: int, signature: int) -> bool:
+        """Whether a text of this size and signature can be as similar as the best so far.
+
+        Two texts differ in at least as many sequences as their signatures do in bits.
+        """
+        if min(self.size, size) / max(self.size, size) < self.most:
+            return False
+        different_bits = (self._signature ^ signature).bit_count()
+        most_different = (self.size + size) * (1 - self.most) / (1 + self.most)
+        return different_bits <= most_different + ROUNDING
 
     def compare(self, place: int, text: str) -> None:
         """Compare it with the text at this place, and keep it if it is better or equal, earlier."""
         other = _packed_shingles(text)
-        if min(self.size, len(other)) / max(self.size, len(other)) < self.most:
-            return
         shared = len(self._hashes.intersection(other))
         similarity = shared / (self.size + len(other) - shared)
         if similarity < self.most:
@@ -328,6 +348,15 @@ def _hashes(text: str) -> frozenset[int]:
 @lru_cache(5_000)  # 8 bytes a character: the candidates of a text are looked at again and again
 def _packed_shingles(text: str) -> array[int]:
     return array("q", _hashes(text))
+
+
+@lru_cache(64)
+def _signature(text: str) -> int:
+    """A number of so many bits, each of which tells whether an odd number of sequences has it."""
+    signature = 0
+    for shingle in _hashes(text):
+        signature ^= 1 << (shingle % SIGNATURE_BITS)
+    return signature
 
 
 def hashed_shingles(text: str) -> array[int]:
