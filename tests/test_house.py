@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -201,6 +202,13 @@ def test_there_are_no_other_top_level_folders() -> None:
         pytest.skip("not a git checkout: cannot tell the project's folders from others")
     folders = {name.partition("/")[0] for name in listed.stdout.splitlines() if "/" in name}
     assert folders <= TOP_LEVEL_FOLDERS
+
+
+def test_no_two_test_files_have_the_same_name() -> None:
+    """Pytest imports them all by their names alone."""
+    names = Counter(path.name for path in (REPO / "tests").rglob("test_*.py"))
+    twice = [name for name, number in names.items() if number > 1]
+    assert not twice
 
 
 @pytest.mark.parametrize("path", sorted((REPO / "notebooks").rglob("*.ipynb")), ids=relative)

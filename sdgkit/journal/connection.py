@@ -9,6 +9,7 @@ need.
 import os
 import re
 import sqlite3
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -44,6 +45,11 @@ class Connection(sqlite3.Connection):
 
     file: Path | None = None
     _steps = 0
+
+    def __del__(self) -> None:
+        """Close it with the last object that reads from it: a run has nothing else to close."""
+        with suppress(sqlite3.ProgrammingError):  # it could not be opened
+            self.close()
 
     def begin_statement(self) -> None:
         """Restart the count of the work, for the next statement."""
