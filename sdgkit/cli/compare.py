@@ -1,9 +1,10 @@
 """`sdgkit compare`: two runs side by side."""
 
-import json
 from typing import TYPE_CHECKING
 
 from sdgkit.cli.commands import argument, command, option
+from sdgkit.cli.options import reports
+from sdgkit.cli.output import print_document
 from sdgkit.cli.terminal import say
 from sdgkit.cli.value_types import RUN
 
@@ -12,11 +13,11 @@ if TYPE_CHECKING:
 
 
 @command()
+@reports
 @argument("one", metavar="RUN_A", type=RUN, help="the folder of a run")
 @argument("other", metavar="RUN_B", type=RUN, help="the folder of another run")
 @option("--html", metavar="FILE.html", help="write a page to this file as well")
-@option("--json", "as_json", is_flag=True, help="print the comparison as JSON")
-def compare(one: "Run", other: "Run", html: str | None, as_json: bool) -> None:
+def compare(one: "Run", other: "Run", html: str | None) -> None:
     """Compare two runs: settings, funnels, judge, lengths, variety, and samples with the same id.
 
     Example:
@@ -26,11 +27,9 @@ def compare(one: "Run", other: "Run", html: str | None, as_json: bool) -> None:
     from sdgkit.evaluation.run_comparison import compare_runs
 
     comparison = compare_runs(one, other)
-    if as_json:
-        print(json.dumps(comparison.as_json(), ensure_ascii=False, indent=2))
-    else:
-        say(comparison)
+    say(comparison)
+    page = None
     if html is not None:
-        path = comparison.save_html(html)
-        if not as_json:
-            say(f"\nThe page: {path}")
+        page = comparison.save_html(html)
+        say(f"\nThe page: {page}")
+    print_document("compare", {**comparison.as_json(), "page": page})

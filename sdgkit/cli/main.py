@@ -148,7 +148,10 @@ def _print_error_document(words: Sequence[str], error: BaseException, exit_statu
         end = len(words)
     if "--json" in words[:end]:
         command = _called_command(words).removeprefix("sdgkit").strip()
-        print_error(command or "sdgkit", error, exit_status)
+        message = str(error)
+        if isinstance(error, Exception):
+            message = _error_sentence(error, command).partition("\nSee: ")[0]
+        print_error(command or "sdgkit", type(error).__name__, message, exit_status)
 
 
 def _prepare_streams() -> None:

@@ -82,9 +82,9 @@ def print_document(command: str, values: Mapping[str, Any]) -> None:
         print(as_text({"command": command, **values}, indent=2))
 
 
-def print_error(command: str, error: BaseException, exit_status: int) -> None:
+def print_error(command: str, error_type: str, message: str, exit_status: int) -> None:
     """Print the document of a command that failed."""
-    details = {"type": type(error).__name__, "message": str(error)}
+    details = {"type": error_type, "message": message}
     print(
         as_text({"command": command, "exit_status": exit_status, "error": details}, indent=2),
     )

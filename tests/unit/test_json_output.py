@@ -17,7 +17,7 @@ from sdgkit.cli.output import plain
 SCHEMA = json.loads((sk.shipped("notebooks") / "guide" / "output.schema.json").read_text("utf-8"))
 REPORTING = (
     *("generate", "run", "status", "samples", "check", "explain", "ask", "calibrate"),
-    *("export", "evaluate"),
+    *("export", "evaluate", "compare"),
 )
 
 
@@ -94,6 +94,19 @@ def test_explain_prints_causes_with_the_id_of_an_example(
     assert [cause["reason"] for cause in values["causes"]] == [
         cause.reason for cause in explanation.causes
     ]
+
+
+def test_a_missing_argument_is_named_as_on_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    values = document(capsys, "ask", status=2)
+    assert values["error"]["message"] == "Missing argument 'MESSAGE'."
+
+
+def test_compare_prints_both_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    values = document(capsys, "compare", "run", "run", "--html", "compared.html")
+    assert values["one"]["summary"] == plain(sk.open_run("run").summary.as_json())
+    assert values["shared"] == len(list(sk.open_run("run").samples()))
+    assert values["page"] == "compared.html"
+    assert Path("compared.html").exists()
 
 
 def test_check_prints_its_findings(capsys: pytest.CaptureFixture[str]) -> None:
