@@ -13,7 +13,6 @@ from typing import Any
 
 from sdgkit.errors import SettingsError
 from sdgkit.files import refuse_endless, write_atomically
-from sdgkit.keywords import advice
 from sdgkit.toml_text import parse_toml
 
 SETTINGS_FILE = "sdgkit.toml"
@@ -31,6 +30,7 @@ OTHER_VARIABLES = (
     "SDGKIT_PANELS",  # how panels are shown: static or live
     "SDGKIT_VENV",  # where scripts around sdgkit look for its environment
 )
+PREFIX = "SDGKIT_"
 TEST_PREFIX = "SDGKIT_TEST_"
 
 
@@ -194,17 +194,26 @@ def refuse_unknown_variables() -> None:
     Raises:
         SettingsError: There is one.
     """
-    names = [f"SDGKIT_{name.upper()}" for name in SETTING_NAMES]
+    names = [f"{PREFIX}{name.upper()}" for name in SETTING_NAMES]
     names += OTHER_VARIABLES
     for name in sorted(os.environ):
-        is_ours = name.upper().startswith("SDGKIT_") and not name.startswith(TEST_PREFIX)
+        is_ours = name.upper().startswith(PREFIX) and not name.startswith(TEST_PREFIX)
         if is_ours and name not in names:
             raise SettingsError(
-                f"The environment has {name}, which is not a setting of sdgkit. "
-                f"{advice(name, names)} Rename it, or unset it.",
+                f"The environment has {name}, which is not a setting of sdgkit."
+                f"{_meant_variable(name, names)} Rename it, or unset it.",
                 setting=name,
                 choices=names,
             )
+
+
+def _meant_variable(name: str, names: Sequence[str]) -> str:
+    """A further sentence with the variable that was probably meant, by what follows the prefix."""
+    endings = {variable.removeprefix(PREFIX): variable for variable in names}
+    nearest = get_close_matches(name.upper().removeprefix(PREFIX), list(endings), n=1)
+    if not nearest:
+        return ""
+    return f" Did you mean {endings[nearest[0]]!r}?"
 
 
 def save_teacher(kind: str, base_url: str = "", model: str = "") -> Path:

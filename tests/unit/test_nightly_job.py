@@ -181,6 +181,7 @@ def test_a_folder_that_you_trust_may_name_your_own_check(monkeypatch: pytest.Mon
         ("SDGKIT_KEY", "SDGKIT"),
         ("SDGKIT_APIKEY", "Did you mean 'SDGKIT_API_KEY'?"),
         ("sdgkit_model", "SDGKIT_MODEL"),
+        ("SDGKIT_FOO", "not a setting of sdgkit. Rename it, or unset it."),
     ],
 )
 def test_a_variable_that_is_no_setting_is_refused_by_name(
