@@ -112,7 +112,19 @@ class JoinedCluster:
 
     def _look(self, plan: Plan, out: Path) -> Look:
         part = part_of(plan, [{**row, "id": id_} for id_, row in plan.admitted])
-        shard = Shard(0, part, {}, {}, False, out, out, "", None, platform.node())
+        shard = Shard(
+            number=0,
+            plan=part,
+            seeds={},
+            units={},
+            is_of_target=False,
+            folder=out,
+            proof=out,
+            secret="",
+            run_name="",
+            recorded=None,
+            host=platform.node(),
+        )
         teachers = Teachers(judge=_introduction_of_judge(plan), serving=self._serving)
         reference = self._calls.start("look", shard, teachers, [], None)
         look: Look = self._calls.result(reference)

@@ -60,6 +60,7 @@ class Shard:
         folder: Its folder, inside the run's.
         proof: A file in the run's folder: a machine that reads `secret` in it sees the folder.
         secret: What is in the file, drawn again for each session.
+        run_name: What all its sessions are called on a machine that does not see the folder.
         recorded: The folder with the replies that earlier sessions recorded; None without any.
         host: The machine that the run was started on.
     """
@@ -72,6 +73,7 @@ class Shard:
     folder: Path
     proof: Path
     secret: str
+    run_name: str
     recorded: Path | None
     host: str
 

@@ -1,6 +1,8 @@
 """The rows of a run, moved by the workers of a cluster."""
 
 import asyncio
+import hashlib
+import platform
 import secrets
 import shutil
 import time
@@ -35,6 +37,12 @@ STOP_S = 20.0
 
 PROOF_FILE = "seen.txt"
 RECORDED = "recorded"
+
+
+def _name_of_run(folder: Path) -> str:
+    """A name that only this folder has, among all runs of all machines, and has in each session."""
+    place = f"{platform.node()} {folder.resolve()}"
+    return hashlib.sha256(place.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -216,8 +224,8 @@ class ClusterStream:
         self, watch: Watch, seeds: Sequence[int], target_units: int | None
     ) -> dict[Any, Shard]:
         """Start a worker for each shard."""
-        secret = secrets.token_hex(16)
         proof = self._out / FOLDER / PROOF_FILE
+        secret = secrets.token_hex(16)
         with write_atomically(proof) as file:
             file.write(secret.encode())
         recorded = self._recorded()
@@ -238,6 +246,7 @@ class ClusterStream:
                 folder=shard_folder(self._out, number),
                 proof=proof,
                 secret=secret,
+                run_name=_name_of_run(self._out),
                 recorded=recorded,
                 host=self._order.host,
             )

@@ -118,8 +118,14 @@ def _folder_of(shard: Shard) -> Iterator[Path]:
     if _reads(shard.proof, shard.secret):
         yield shard.folder
         return
-    name = f"sdgkit-{shard.secret}-{shard.folder.name}"
-    folder = Path(tempfile.gettempdir()) / name
+    prefix = f"sdgkit-{shard.run_name}-"
+    session = f"{prefix}{shard.secret}"
+    place = Path(tempfile.gettempdir())
+    # A worker that was killed left its folder behind. Only one session of a run works at a time.
+    for abandoned in place.glob(f"{prefix}*"):
+        if not abandoned.name.startswith(session):
+            shutil.rmtree(abandoned, ignore_errors=True)
+    folder = place / f"{session}-{shard.folder.name}"
     folder.mkdir(mode=0o700, exist_ok=True)
     try:
         yield folder

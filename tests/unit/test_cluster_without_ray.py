@@ -3,12 +3,14 @@
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -147,6 +149,27 @@ def test_workers_that_do_not_see_the_folder_get_what_is_recorded_and_send_theirs
         assert (tmp_path / "many" / name).read_text() == (tmp_path / "one" / name).read_text()
     assert script.repeated() <= 16
     assert not (tmp_path / "many" / "cluster").exists()
+
+
+def test_the_next_session_removes_what_a_killed_worker_left_on_a_disk_of_its_own(
+    script: ScriptedTeacher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(disk))
+
+    def work(number: int, out: str) -> None:
+        with ThreadCluster(sees_folder=False).join() as joined:
+            job = plan(script, number)
+            sk.Run(job, tmp_path / out, on_note=ignore_note, elsewhere=joined).start().wait()
+
+    with monkeypatch.context() as killed:
+        killed.setattr(worker, "shutil", SimpleNamespace(rmtree=lambda *_, **__: None))
+        work(2, "run")
+        work(2, "another")
+    assert len(list(disk.glob("sdgkit-*"))) == 4
+    work(4, "run")
+    assert len(list(disk.glob("sdgkit-*"))) == 2, "those of another run are kept"
 
 
 # A teacher of a worker's own ----------------------------------------------------------------------
