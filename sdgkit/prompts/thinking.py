@@ -7,6 +7,7 @@ has been seen in the replies of the models named.
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 
 _ANYWHERE = ""
 _AT_THE_BEGINNING = r"\A\s*"
@@ -209,16 +210,18 @@ class _Mark:
     end: int
 
 
-def _marks_pattern() -> re.Pattern[str]:
-    """What finds any mark, with one group for each form's beginning and one for each end."""
+@cache
+def _marks() -> re.Pattern[str]:
+    """What finds any mark, with one group for each form's beginning and one for each end.
+
+    Compiled on first use, since that takes some 30 ms and few commands need it.
+    """
     choices = []
     for number, form in enumerate(FORMS):
         choices.append(f"(?P<b{number}>{form.begins})")
         choices.append(f"(?P<e{number}>{form.ends})")
     return re.compile("|".join(choices), re.IGNORECASE)
 
-
-_MARKS = _marks_pattern()
 
 # A mark is at the beginning of a reply, begins with one of these signs, or is one of the ends
 # in words. To try every form at every character took a sixth of a run's time.
@@ -315,19 +318,19 @@ def without_thought_marks(text: str) -> str:
 
 
 def _find_marks(text: str) -> Iterator[re.Match[str]]:
-    """The marks in a text, as `_MARKS.finditer` finds them."""
+    """The marks in a text, as `_marks().finditer` finds them."""
     if _END_IN_WORDS.search(text):
-        yield from _MARKS.finditer(text)
+        yield from _marks().finditer(text)
         return
     end = 0
-    first = _MARKS.match(text)
+    first = _marks().match(text)
     if first is not None:
         yield first
         end = first.end()
     for sign in _SIGN.finditer(text, end):
         if sign.start() < end:
             continue
-        mark = _MARKS.match(text, sign.start())
+        mark = _marks().match(text, sign.start())
         if mark is not None:
             yield mark
             end = mark.end()
