@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -170,7 +171,12 @@ def refuse_endless(path: Path) -> None:
 
 def _is_device(path: Path) -> bool:
     """Whether a path is neither a file nor a folder, but exists: a pipe, a terminal."""
-    return os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
+    # One look: SQLite removes its own files at any moment.
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):
+        return False
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
 
 
 def _unescaped(mount_point: str) -> str:

@@ -6,7 +6,6 @@ file says about functions is not trusted, and no statement works longer than a f
 need.
 """
 
-import os
 import re
 import sqlite3
 from contextlib import suppress
@@ -144,5 +143,6 @@ def _size_of(file: Path | None) -> int:
     if file is not None:
         for suffix in ("", "-wal"):
             path = file.with_name(file.name + suffix)
-            size += path.stat().st_size if os.path.exists(path) else 0
+            with suppress(OSError):  # SQLite removes its log at any moment
+                size += path.stat().st_size
     return size

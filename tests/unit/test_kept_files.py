@@ -1,6 +1,7 @@
 """A session that is stopped early never leaves less to train on than there was."""
 
 import json
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from aiohttp import web
 from scripted import PROMPTS, Gate, ScriptedTeacher, assert_adds_up, ignore_note, seeds
 
 import sdgkit as sk
+from sdgkit.files import refuse_way_out
 
 SMALL: dict[str, Any] = {"num_contexts": 3, "num_questions": 2}
 FILES = ("dataset.jsonl", "dropped.jsonl", "train_messages.jsonl", "report.html", "README.md")
@@ -164,3 +166,23 @@ def test_a_stopped_session_with_more_samples_replaces_the_files(
     run = stopped(begin(script, out), hold_after(script, 40))
     assert len(lines(out / "dataset.jsonl")) > number
     assert_shows_its_files(run, out)
+
+
+def test_a_file_that_sqlite_removes_meanwhile_is_not_taken_for_a_device(tmp_path: Path) -> None:
+    (tmp_path / "journal.sqlite").touch()
+    log = tmp_path / "journal.sqlite-wal"
+    is_over = threading.Event()
+
+    def come_and_go() -> None:
+        while not is_over.is_set():
+            log.touch()
+            log.unlink()
+
+    sqlite = threading.Thread(target=come_and_go)
+    sqlite.start()
+    try:
+        for _ in range(5_000):
+            refuse_way_out(log)
+    finally:
+        is_over.set()
+        sqlite.join()
