@@ -2,6 +2,7 @@
 
 import atexit
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Generator, Iterator
@@ -35,6 +36,14 @@ hypothesis.settings.register_profile("no_deadline", deadline=None)
 hypothesis.settings.load_profile("no_deadline")
 
 
+def _hear_signals() -> None:
+    """Processes that tests start get the signals that nohup and `&` in a script turn off."""
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def _keep_out_the_users_settings() -> None:
     for name in list(os.environ):
         ours = name.startswith("SDGKIT_") and not name.startswith("SDGKIT_TEST_")
@@ -63,6 +72,7 @@ def _stay_offline() -> None:
     loopback_only.install()
 
 
+_hear_signals()
 _keep_out_the_users_settings()
 _stay_offline()
 
