@@ -258,6 +258,16 @@ def markdown_block(text: str) -> str:
     return f"{fence}text\n{visible(text)}\n{fence}"
 
 
+def inside_quotes(text: str) -> str:
+    """Write a text as it stands between double quotation marks: with single ones of its own.
+
+    Example:
+        >>> inside_quotes("\u201cLogin\u201d is wrong") == "\u2018Login\u2019 is wrong"
+        True
+    """
+    return text.translate({0x201C: "\u2018", 0x201D: "\u2019"})
+
+
 def public_model_name(model: object) -> str:
     """A model's name as it may be published: of a model served from a path, without the folders.
 

@@ -14,7 +14,16 @@ from sdgkit.texts import load_texts
 LONGEST_QUOTE = 300  # characters
 FEWEST_WORDS = 4  # of a sentence that says what is wrong
 WORDS_NEGATED = 4  # after a negation
-_SENTENCE = re.compile(r"[^\s][^\n]*?(?:[.!?](?=\s|$)|[\u3002\uff01\uff1f]|(?=\n|$))")
+# What the judge quotes is a part of its sentence, whatever ends in it: it may be a whole text.
+_QUOTED = (
+    r"\u201c[^\u201c\u201d\n]{0,300}\u201d|\u201e[^\u201c\u201d\u201e\n]{0,300}[\u201c\u201d]"
+    r"|\u00ab[^\u00ab\u00bb\n]{0,300}\u00bb|\"[^\"\n]{0,300}\""
+)
+_SENTENCE = re.compile(
+    rf"(?=\S)(?:{_QUOTED}|[^\n])+?"
+    r"(?:(?<=[.!?])(?=\s|$)|(?<=[\u3002\uff01\uff1f])|(?=\n|$)"
+    r"|(?<=[.!?][\u201c\u201d\u00bb\"])(?=\s+[A-Z\u00c0-\u00d6\u00d8-\u00de\u0410-\u042f]))"
+)
 _CLAUSE_BREAK = re.compile(r"[,;:\u2013\u2014(]|\b(?:but|aber|sondern|mais|pero|sino|ma)\b")
 _WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)?")
 
@@ -33,6 +42,8 @@ def objections(text: str) -> Sequence[str]:
         ['The unit of the last one is missing.']
         >>> objections("Nothing is missing. No deadline is given.")
         ['No deadline is given.']
+        >>> objections("\u201cPay. | Low\u201d is wrong: the text says high. The rest is right.")
+        ['\u201cPay. | Low\u201d is wrong: the text says high.']
     """
     objections = []
     for sentence in _sentences_in(text):

@@ -18,6 +18,7 @@ from sdgkit.errors import RunError
 from sdgkit.export.card import write_card
 from sdgkit.funnel import StageLine, Summary
 from sdgkit.pages.picture import draw_funnel, draw_method
+from sdgkit.profile.profile import CHECKS_STAGE
 from sdgkit.report import write_report
 from sdgkit.samples import Row
 
@@ -362,6 +363,12 @@ def test_the_picture_names_every_stage_in_order_in_its_label_and_its_text(pipeli
     places = [root.attrib["aria-label"].index(f" {name} ") for name in names]
     assert places == sorted(places)
     assert not list(root.iter("{http://www.w3.org/2000/svg}style"))
+
+
+def test_the_profiles_checks_are_not_taken_for_a_stage_of_your_own() -> None:
+    picture = draw_funnel([GROUNDED[0], stage(CHECKS_STAGE, 20, 20, 11, length=9)])
+    text = "".join(ElementTree.fromstring(picture).itertext())
+    assert "the profile's checks" in text and "of your own" not in text
 
 
 def test_the_picture_shows_any_list_of_stages_with_what_is_working() -> None:
