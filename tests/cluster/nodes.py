@@ -242,9 +242,10 @@ def cluster(folder: Path, machines: int) -> Iterator[Nodes]:
     nodes = Nodes(folder)
     try:
         nodes.start_head()
-        added = [nodes.add() for _ in range(machines - 1)]
-        for machine in added:
-            machine.wait()
+        # One after the other: two that join from the same host at the same moment sometimes take
+        # the same names or ports, and one of them never joins.
+        for _ in range(machines - 1):
+            nodes.add().wait()
         yield nodes
     finally:
         nodes.stop()

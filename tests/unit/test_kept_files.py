@@ -44,8 +44,13 @@ def hold_after(script: ScriptedTeacher, number: int) -> Gate:
     return gate
 
 
-def stopped(run: sk.Run, gate: Gate) -> sk.Run:
-    """Cancel a run whose requests are held back at the gate."""
+def cancel_after(number: int, script: ScriptedTeacher, out: Path, **settings: Any) -> sk.Run:
+    """Begin a run and cancel it once so many requests of this session are answered.
+
+    The gate is there before the run: nothing is answered meanwhile.
+    """
+    gate = hold_after(script, number)
+    run = begin(script, out, **settings)
     gate.await_arrivals(1)
     run.cancel()
     assert run.wait(30).state == "cancelled"
@@ -86,8 +91,7 @@ def test_cancelling_a_changed_run_keeps_the_files_of_the_finished_one(
     out = tmp_path / "run"
     begin(script, out).wait(30)
     before = files_of(out)
-    gate = hold_after(script, answered)
-    run = stopped(begin(script, out, prompts=other_prompts("brief")), gate)
+    run = cancel_after(answered, script, out, prompts=other_prompts("brief"))
     assert files_of(out) == before
     assert_shows_its_files(run, out)
     assert json.loads((out / "summary.json").read_text("utf-8"))["state"] == "cancelled"
@@ -100,7 +104,7 @@ def test_a_run_that_goes_on_after_that_replaces_them(
     out = tmp_path / "run"
     begin(script, out).wait(30)
     before = files_of(out)
-    stopped(begin(script, out, prompts=other_prompts("kind")), hold_after(script, 5))
+    cancel_after(5, script, out, prompts=other_prompts("kind"))
     run = begin(script, out, prompts=other_prompts("kind")).wait(30)
     assert run.state == "done"
     assert files_of(out) != before
@@ -113,7 +117,7 @@ def test_cancelling_right_after_resuming_keeps_the_files_of_the_cancelled_sessio
 ) -> None:
     """Its rows come again from the recorded replies, which takes a moment."""
     out = tmp_path / "run"
-    stopped(begin(script, out), hold_after(script, 66))
+    cancel_after(66, script, out)
     before = files_of(out)
     assert before["dataset.jsonl"]
     run = begin(script, out)
@@ -151,7 +155,7 @@ def test_a_review_after_the_cancelled_session_goes_on_with_the_kept_samples(
     out = tmp_path / "run"
     begin(script, out).wait(30)
     number = len(lines(out / "train_messages.jsonl"))
-    stopped(begin(script, out, prompts=other_prompts("curt")), hold_after(script, 0))
+    cancel_after(0, script, out, prompts=other_prompts("curt"))
     review = sk.Review(out)
     review.reject(review.samples[0]["id"], "too long")
     assert len(lines(out / "train_messages.jsonl")) == number - 1
@@ -163,7 +167,7 @@ def test_a_stopped_session_with_more_samples_replaces_the_files(
     out = tmp_path / "run"
     begin(script, out, num_contexts=1).wait(30)
     number = len(lines(out / "dataset.jsonl"))
-    run = stopped(begin(script, out), hold_after(script, 40))
+    run = cancel_after(40, script, out)
     assert len(lines(out / "dataset.jsonl")) > number
     assert_shows_its_files(run, out)
 
