@@ -7,7 +7,6 @@ from typing import Any
 
 from sdgkit.checks.json_schemas import schema_flaw, validator
 from sdgkit.checks.registry import CheckedText, check, quoted
-from sdgkit.errors import SettingsError
 
 _FENCED = re.compile(r"```\w*\n(.*)\n```", re.DOTALL)
 
@@ -25,11 +24,6 @@ def valid_json(
         keys: The keys that the object must have, no more and no fewer; of a list, each object in
             it.
     """
-    if isinstance(keys, str):
-        raise SettingsError(
-            f"valid_json: keys must be a list, such as ['name', 'age'], not {keys!r}.",
-            setting="keys",
-        )
     if schema is not None:
         validator(schema)  # one that cannot be used shows even where the text is not JSON
     try:

@@ -17,7 +17,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any
+from typing import Any, get_type_hints
 
 from sdgkit.errors import SettingsError
 from sdgkit.keywords import unknown_keyword
@@ -99,18 +99,37 @@ def check(rule: RuleFunction) -> CheckMaker:
                 raise unknown_keyword(rule_name, keyword, names)
         try:
             settings = settings_signature.bind(*values, **keywords).arguments
-            function = Rule(rule_name, column, settings)
-            function({column: ""})  # a setting that cannot be used shows at once
         except TypeError as error:
             raise SettingsError(
                 f"{rule_name}: {error}. Its arguments: {', '.join(names)}."
             ) from None
+        _check_types(rule, settings)
+        function = Rule(rule_name, column, settings)
+        function({column: ""})  # a setting that cannot be used shows at once
         return Check(name=name, function=function)
 
     RULES[rule_name] = rule
     MAKERS[rule_name] = make
     _set_signature(make, settings_signature, rule_name)
     return make
+
+
+def _check_types(rule: RuleFunction, settings: Mapping[str, object]) -> None:
+    """Refuse a setting that is not of the type that the rule's signature says."""
+    from pydantic import TypeAdapter, ValidationError
+
+    types = get_type_hints(rule)
+    for name, value in settings.items():
+        try:
+            TypeAdapter(types.get(name, Any)).validate_python(value, strict=True)
+        except ValidationError as error:
+            problem = error.errors()[0]
+            sentence = problem["msg"].replace("Input should", "It must")
+            if problem["type"] == "sequence_str":
+                sentence = f"It must be a list: [{value!r}]"
+            raise SettingsError(
+                f"{rule.__name__}: {name} cannot be {value!r}. {sentence}.", setting=name
+            ) from None
 
 
 def _set_signature(make: CheckMaker, settings: inspect.Signature, rule_name: str) -> None:

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sdgkit.checks.registry import CheckedText, check, quoted
-from sdgkit.errors import SettingsError
 
 _DELIMITER_ROW = re.compile(r"\|?(\s*:?-+:?\s*\|)*\s*:?-+:?\s*\|?")
 _OUTER_PIPES = re.compile(r"^\||(?<!\\)\|$")
@@ -81,11 +80,6 @@ def markdown_table(
             table.
         alone: Whether there must be no text around the table, unless the seed has some.
     """
-    if isinstance(columns, str):
-        raise SettingsError(
-            f"markdown_table: columns must be a list, such as ['Name', 'Age'], not {columns!r}.",
-            setting="columns",
-        )
     table = Table.of(checked.text)
     if table is None:
         return "There is no Markdown table in it."

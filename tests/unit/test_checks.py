@@ -112,6 +112,29 @@ def test_settings_that_cannot_be_used_are_refused_when_the_check_is_made(
         make()
 
 
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (
+            lambda: sk.checks.facts_in_context({"a": "b"}),
+            "facts_in_context: derived cannot be {'a': 'b'}. It must be a valid boolean.",
+        ),
+        (lambda: sk.checks.length("5"), "length: min cannot be '5'. It must be a valid integer."),
+        (
+            lambda: sk.checks.markdown_table("Name"),
+            "markdown_table: columns cannot be 'Name'. It must be a list: ['Name'].",
+        ),
+        (lambda: sk.checks.length(5, mx=9), "length has no argument 'mx'. Did you mean 'max'?"),
+    ],
+)
+def test_a_setting_of_another_type_is_refused_by_name(
+    make: Callable[..., Any], sentence: str
+) -> None:
+    with pytest.raises(sk.SettingsError) as refused:
+        make()
+    assert str(refused.value) == sentence
+
+
 def test_a_pattern_is_looked_for_in_every_line() -> None:
     assert says(sk.checks.matches("^Subject:"), "Hello\nSubject: x") is None
     assert "^Subject:" in says(sk.checks.matches("^Subject:"), "My Subject: x")
