@@ -25,6 +25,15 @@ from sdgkit.samples import Row
 from sdgkit.stages import Check
 
 DEFAULT_COLUMN = "response"
+_KINDS = {
+    "string_type": "text",
+    "int_type": "a whole number",
+    "bool_type": "True or False",
+    "dict_type": "a dictionary",
+    "sequence_str": "a list",
+    "list_type": "a list",
+}
+"""What pydantic's types of errors say that a value must be."""
 
 
 @dataclass(frozen=True)
@@ -124,11 +133,12 @@ def _check_types(rule: RuleFunction, settings: Mapping[str, object]) -> None:
             TypeAdapter(types.get(name, Any)).validate_python(value, strict=True)
         except ValidationError as error:
             problem = error.errors()[0]
-            sentence = problem["msg"].replace("Input should", "It must")
-            if problem["type"] == "sequence_str":
-                sentence = f"It must be a list: [{value!r}]"
+            kind = _KINDS.get(problem["type"])
+            expected = problem["msg"].removeprefix("Input should be ")
+            if kind is not None:
+                expected = kind
             raise SettingsError(
-                f"{rule.__name__}: {name} cannot be {value!r}. {sentence}.", setting=name
+                f"{rule.__name__}: {name} must be {expected}, not {value!r}.", setting=name
             ) from None
 
 

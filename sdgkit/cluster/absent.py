@@ -8,7 +8,7 @@ from sdgkit.run.elsewhere import TeacherLimits
 from sdgkit.teachers.adapters import Adapter
 from sdgkit.teachers.concurrency import default_concurrency, parse_concurrency
 from sdgkit.teachers.credentials import Credentials
-from sdgkit.teachers.diagnosis import Cause, Trouble
+from sdgkit.teachers.diagnosis import Trouble, TroubleCause
 from sdgkit.teachers.exchange import Reply
 from sdgkit.teachers.server import Server
 from sdgkit.teachers.settings import Settings
@@ -26,7 +26,7 @@ class _Absent(Adapter):
     async def exchange(
         self, body: Mapping[str, Any], seconds: float | None = None, seed: str = ""
     ) -> Reply:
-        raise Trouble(Cause.BAD_REQUEST, "Only the workers of the cluster use this teacher.")
+        raise Trouble(TroubleCause.BAD_REQUEST, "Only the workers of the cluster use this teacher.")
 
 
 def absent_teacher(look: Look, limits: TeacherLimits) -> Teacher:

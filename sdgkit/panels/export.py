@@ -35,7 +35,7 @@ class ExportState(PanelState):
         format: The one that is chosen.
         path: The file or folder to write.
         rows: How many rows were written last; None before that.
-        preview: The first of them, as they stand in the file.
+        preview: The first of them, as the file has them.
     """
 
     formats: tuple[Choice, ...]

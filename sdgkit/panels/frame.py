@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 # A Jupyter server drops what exceeds 1,000 messages a second, for good: stay far below.
 FRAMES_PER_S = 6
+DRAWING_SHARE = 0.1  # of the time, which leaves the rest to the run itself
 PICTURE_S = 4.0  # between two still pictures of something that runs
 
 Action: TypeAlias = Callable[..., object]
@@ -146,17 +147,21 @@ class Panel:
     def redraw_until(self, is_over: Callable[[], bool]) -> None:
         """Redraw the panel until `is_over`, and once afterwards.
 
-        The live panel is redrawn several times a second, the still picture every few seconds.
+        The live panel is redrawn several times a second, the still picture every few seconds. A
+        panel that takes long to draw, such as that of a shelf with many skills, is redrawn less
+        often.
         """
 
         def run() -> None:
             next_picture = 0.0
             while not is_over():
+                begin = time.monotonic()
                 self.refresh()
+                drawing_s = time.monotonic() - begin
                 if time.monotonic() >= next_picture:
                     self.update_picture()
                     next_picture = time.monotonic() + PICTURE_S
-                time.sleep(1 / FRAMES_PER_S)
+                time.sleep(max(1 / FRAMES_PER_S, drawing_s / DRAWING_SHARE))
 
         self._start_thread(run)
 

@@ -12,7 +12,7 @@ from sdgkit.panels.frame import Action, Cancel, Panel
 from sdgkit.panels.teacher_state import Connection, FoundState, ReplyState, TeacherState, facts_of
 from sdgkit.teachers import background, connect
 from sdgkit.teachers.connect_options import ConnectOptions
-from sdgkit.teachers.diagnosis import Cause, Trouble
+from sdgkit.teachers.diagnosis import Trouble, TroubleCause
 from sdgkit.teachers.exchange import Reply
 from sdgkit.teachers.local_servers import USUAL_PORTS, FoundServer, find_servers
 from sdgkit.teachers.settings import KINDS, Settings, resolve_settings
@@ -35,7 +35,7 @@ IN_FIELDS = {
     "SDGKIT_API_KEY": "the key field",
     "run the same command again to resume": "press Test again",
 }
-KEY_CAUSES = (Cause.WRONG_KEY, Cause.EXPIRED_KEY)
+KEY_CAUSES = (TroubleCause.WRONG_KEY, TroubleCause.EXPIRED_KEY)
 FIRST_MESSAGE = "Write one sentence about the sea."
 
 

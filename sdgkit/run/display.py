@@ -41,7 +41,7 @@ class ShownSample:
 
 
 @dataclass(frozen=True)
-class Cause:
+class DropCount:
     """Rows that a stage dropped for one reason."""
 
     stage: str
@@ -63,7 +63,7 @@ class Link:
 
 
 @dataclass(frozen=True)
-class NextStep:
+class CodeLine:
     """A line of Python, and what it is for."""
 
     code: str
@@ -90,9 +90,9 @@ class RunPage:
     message: str
     facts: Sequence[tuple[str, str]]
     samples: Sequence[ShownSample]
-    causes: Sequence[Cause]
+    causes: Sequence[DropCount]
     links: Sequence[Link]
-    steps: Sequence[NextStep]
+    steps: Sequence[CodeLine]
 
     @classmethod
     def of(
@@ -174,12 +174,12 @@ def _shown(sample: Row) -> ShownSample:
     )
 
 
-def _causes(snapshot: Snapshot) -> list[Cause]:
+def _causes(snapshot: Snapshot) -> list[DropCount]:
     """The biggest causes of drops, the biggest first."""
     causes = []
     for line in snapshot.stages:
         for reason, rows in line.dropped.items():
-            causes.append(Cause(line.name, reason, rows))
+            causes.append(DropCount(line.name, reason, rows))
     causes.sort(key=lambda cause: -cause.rows)
     return causes[:CAUSES]
 
@@ -207,25 +207,25 @@ def _address(path: Path) -> str:
     return quote(Path(relative).as_posix())
 
 
-def _steps(snapshot: Snapshot, out: Path | None) -> list[NextStep]:
+def _steps(snapshot: Snapshot, out: Path | None) -> list[CodeLine]:
     place = "run"
     if out is not None:
         place = repr(str(out))
     if snapshot.is_active:
         return [
-            NextStep(f"sk.RunPanel({place})", "watches it"),
-            NextStep("run.wait()", "waits until it is over"),
+            CodeLine(f"sk.RunPanel({place})", "watches it"),
+            CodeLine("run.wait()", "waits until it is over"),
         ]
     if snapshot.state == "new":
-        return [NextStep("run.start().wait()", "starts it")]
+        return [CodeLine("run.start().wait()", "starts it")]
     steps = []
     if snapshot.state != "done" and out is not None:
-        steps.append(NextStep(f"sk.generate({place}, teacher=teacher)", "resumes it"))
+        steps.append(CodeLine(f"sk.generate({place}, teacher=teacher)", "resumes it"))
     if not snapshot.samples:
-        return [*steps, NextStep("run.explain()", "says where the rows went")]
+        return [*steps, CodeLine("run.explain()", "says where the rows went")]
     return [
         *steps,
-        NextStep(f"sk.ReviewPanel({place})", "accept, reject or edit the samples"),
-        NextStep("run.explain()", "says where the other rows went, and what to change"),
-        NextStep('run.export("messages", "train.jsonl")', "writes what the review lets through"),
+        CodeLine(f"sk.ReviewPanel({place})", "accept, reject or edit the samples"),
+        CodeLine("run.explain()", "says where the other rows went, and what to change"),
+        CodeLine('run.export("messages", "train.jsonl")', "writes what the review lets through"),
     ]

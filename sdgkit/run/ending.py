@@ -17,7 +17,7 @@ from sdgkit.stream import Tally, Target
 
 
 @dataclass(frozen=True)
-class Ending:
+class LastSteps:
     """The outcome of the last steps.
 
     Attributes:
@@ -31,7 +31,7 @@ class Ending:
     distinct_answers: int
 
 
-def take_last_steps(plan: Plan, target: Target | None, tally: Tally, journal: Journal) -> Ending:
+def take_last_steps(plan: Plan, target: Target | None, tally: Tally, journal: Journal) -> LastSteps:
     """Take the last steps of a run.
 
     Args:
@@ -57,7 +57,7 @@ def take_last_steps(plan: Plan, target: Target | None, tally: Tally, journal: Jo
                 f"were dropped after the target was reached, and {line.rows_out} remain. "
                 "Raise the target to make up for them."
             )
-    return Ending(funnel, notes, distinct_answers(journal.samples()))
+    return LastSteps(funnel, notes, distinct_answers(journal.samples()))
 
 
 def emptied_by_failures(

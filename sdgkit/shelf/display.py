@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sdgkit.formatting import format_samples, pluralize
 from sdgkit.pages import fill
-from sdgkit.run.display import Link, NextStep, facts_of, links_of
+from sdgkit.run.display import CodeLine, Link, facts_of, links_of
 from sdgkit.run.snapshot import Snapshot
 from sdgkit.shelf.snapshot import ShelfSnapshot
 from sdgkit.texts import load_texts
@@ -53,7 +53,7 @@ class ShelfPage:
     message: str
     facts: Sequence[tuple[str, str]]
     skills: Sequence[SkillLine]
-    steps: Sequence[NextStep]
+    steps: Sequence[CodeLine]
 
     @classmethod
     def of(cls, snapshot: ShelfSnapshot, out: Path, folder: Path) -> "ShelfPage":
@@ -103,22 +103,22 @@ def _state(snapshot: Snapshot) -> str:
     return sentence.partition(":")[0].partition(";")[0]
 
 
-def _steps(snapshot: ShelfSnapshot, out: Path) -> list[NextStep]:
+def _steps(snapshot: ShelfSnapshot, out: Path) -> list[CodeLine]:
     whole = snapshot.whole
     if whole.is_active:
-        return [NextStep("shelf", "shows its current state"), NextStep("shelf.wait()", "waits")]
+        return [CodeLine("shelf", "shows its current state"), CodeLine("shelf.wait()", "waits")]
     if whole.state == "new":
-        return [NextStep("shelf.start().wait()", "starts it")]
+        return [CodeLine("shelf.start().wait()", "starts it")]
     name = next((name for name, skill in snapshot.skills.items() if skill.samples), "")
     steps = []
     if whole.state != "done":
         steps.append(
-            NextStep(f"sk.generate_shelf(TREE, teacher=teacher, out={str(out)!r})", "resumes it")
+            CodeLine(f"sk.generate_shelf(TREE, teacher=teacher, out={str(out)!r})", "resumes it")
         )
     if name:
         steps += [
-            NextStep(f"shelf.run({name!r})", "shows one skill, with samples"),
-            NextStep(
+            CodeLine(f"shelf.run({name!r})", "shows one skill, with samples"),
+            CodeLine(
                 f"sk.mix({str(out)!r}, 'train.jsonl')", "mixes all skills into one training set"
             ),
         ]

@@ -14,8 +14,8 @@ from typing import Any
 from sdgkit.teachers.answering_model import AnsweringModel
 from sdgkit.teachers.body import BodyRefused
 from sdgkit.teachers.diagnosis import (
-    Cause,
     Trouble,
+    TroubleCause,
     diagnose_broken_off,
     diagnose_exception,
     diagnose_reply,
@@ -231,7 +231,7 @@ class OpenAICompatible(Adapter):
             return
         await self._prompt_watch.look_at(body, reply.prompt_tokens)
         if self._prompt_watch.finding:
-            raise Trouble(Cause.CUT_PROMPT, self._prompt_watch.finding)
+            raise Trouble(TroubleCause.CUT_PROMPT, self._prompt_watch.finding)
 
     async def _count_tokens(self, text: str) -> int:
         """How many tokens a message of this text has, as the server counts; 0 if it does not."""
@@ -292,7 +292,7 @@ class OpenAICompatible(Adapter):
                 method, url, seconds, headers=headers, content=content, on_piece=on_piece
             )
         except BodyRefused as refusal:
-            raise Trouble(Cause.BAD_REQUEST, str(refusal), refusal.status) from None
+            raise Trouble(TroubleCause.BAD_REQUEST, str(refusal), refusal.status) from None
         except Exception as error:
             raise diagnose_exception(error, self.server) from error
         try:

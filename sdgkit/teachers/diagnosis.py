@@ -61,7 +61,7 @@ _WRONG_PATHS = (404, 405, *range(300, 400))
 _SERVER_ERRORS = (408, 409, 420, 423, 425, 449, 499, *range(500, 600))
 
 
-class Cause(Enum):
+class TroubleCause(Enum):
     """Why an exchange failed.
 
     The sentence for each is in `texts/troubles.yaml`, under its label.
@@ -114,16 +114,21 @@ class Cause(Enum):
         self.exception = exception
 
 
-_MAY_BE_THE_PROXYS = (Cause.LOST, Cause.TIMEOUT, Cause.SERVER_ERROR, Cause.WRONG_PATH)
+_MAY_BE_THE_PROXYS = (
+    TroubleCause.LOST,
+    TroubleCause.TIMEOUT,
+    TroubleCause.SERVER_ERROR,
+    TroubleCause.WRONG_PATH,
+)
 # Where only the list of models was asked for, these may be about the list alone.
-_MAY_NOT_LIST = (Cause.WRONG_PATH, Cause.SERVER_ERROR)
+_MAY_NOT_LIST = (TroubleCause.WRONG_PATH, TroubleCause.SERVER_ERROR)
 
 
-def _cause_of_status(status: int) -> Cause:
-    for cause in Cause:
+def _cause_of_status(status: int) -> TroubleCause:
+    for cause in TroubleCause:
         if status in cause.statuses:
             return cause
-    return Cause.BAD_REQUEST
+    return TroubleCause.BAD_REQUEST
 
 
 @dataclass(eq=False)
@@ -137,7 +142,7 @@ class Trouble(Exception):
         retry_after: Seconds that the server asks to wait before the next try.
     """
 
-    cause: Cause
+    cause: TroubleCause
     detail: str = ""
     status: int | None = None
     retry_after: float | None = None
@@ -152,13 +157,13 @@ def diagnose_exception(error: BaseException, server: Server) -> Trouble:
     """Find out what a client's exception means."""
     if type(error) is TimeoutError:
         # Our own limit on one exchange: a client's timeouts have classes of their own.
-        return Trouble(Cause.TIMEOUT)
+        return Trouble(TroubleCause.TIMEOUT)
     chain = list(_exception_chain(error))
     chain.reverse()  # the innermost is the most specific
     if any(is_out_of_handles(link) for link in chain):
-        return Trouble(Cause.NO_HANDLES, handles_remedy())
-    trouble = Trouble(Cause.LOST, server.redact(_message_of(chain[0])))
-    for cause in reversed(Cause):
+        return Trouble(TroubleCause.NO_HANDLES, handles_remedy())
+    trouble = Trouble(TroubleCause.LOST, server.redact(_message_of(chain[0])))
+    for cause in reversed(TroubleCause):
         for link in chain:
             if cause.exception is not None and isinstance(link, cause.exception):
                 trouble = Trouble(cause, server.redact(_message_of(link)))
@@ -166,7 +171,7 @@ def diagnose_exception(error: BaseException, server: Server) -> Trouble:
     if server.proxy is not None:
         is_proxys = any(type(link).__name__ in _PROXY_ERRORS for link in chain)
         # Only the proxy itself is looked up and connected to: it does so for the server.
-        if is_proxys or trouble.cause in (Cause.UNKNOWN_HOST, Cause.REFUSED):
+        if is_proxys or trouble.cause in (TroubleCause.UNKNOWN_HOST, TroubleCause.REFUSED):
             return _trouble_of_proxy(chain, trouble, server)
     return trouble
 
@@ -177,10 +182,10 @@ def _trouble_of_proxy(chain: Iterable[BaseException], trouble: Trouble, server: 
         status = getattr(link, "status", None)  # of the proxy's own response
         if isinstance(status, int):
             words = server.redact(str(getattr(link, "message", "")))
-            return Trouble(Cause.PROXY, f"{status}: {words}", status)
-    if trouble.cause is Cause.LOST:
-        return replace(trouble, cause=Cause.PROXY)
-    return Trouble(Cause.PROXY, trouble.cause.label)
+            return Trouble(TroubleCause.PROXY, f"{status}: {words}", status)
+    if trouble.cause is TroubleCause.LOST:
+        return replace(trouble, cause=TroubleCause.PROXY)
+    return Trouble(TroubleCause.PROXY, trouble.cause.label)
 
 
 def _exception_chain(error: BaseException) -> Iterator[BaseException]:
@@ -223,15 +228,15 @@ def diagnose_response(
     detail = server.redact(_message_in(body))
     cause = _cause_of_status(status)
     if status == 200 and isinstance(body, str):
-        cause = Cause.WRONG_PATH
+        cause = TroubleCause.WRONG_PATH
     elif _names_wrong_model(status, body, detail):
-        cause = Cause.WRONG_MODEL
+        cause = TroubleCause.WRONG_MODEL
     elif status in _MAY_BE_OUT_OF_CREDIT and tells_no_credit(detail, _codes_of(body)):
-        cause = Cause.NO_CREDIT
+        cause = TroubleCause.NO_CREDIT
     elif _may_be_withheld(cause, status) and _is_withheld(body, detail):
-        cause = Cause.WITHHELD
-    elif cause is Cause.BAD_REQUEST and tells_passing_trouble(_all_words(body)):
-        cause = Cause.SERVER_ERROR
+        cause = TroubleCause.WITHHELD
+    elif cause is TroubleCause.BAD_REQUEST and tells_passing_trouble(_all_words(body)):
+        cause = TroubleCause.SERVER_ERROR
     return Trouble(cause, detail, status, _bounded_pause(_seconds_until(retry_after), server))
 
 
@@ -276,8 +281,8 @@ def _codes_of(body: object) -> list[object]:
     return codes
 
 
-def _may_be_withheld(cause: Cause, status: int) -> bool:
-    return cause is Cause.BAD_REQUEST or status == FORBIDDEN
+def _may_be_withheld(cause: TroubleCause, status: int) -> bool:
+    return cause is TroubleCause.BAD_REQUEST or status == FORBIDDEN
 
 
 def _is_withheld(body: object, detail: str) -> bool:
@@ -306,7 +311,7 @@ def diagnose_reply(body: object, server: Server) -> Trouble:
     if isinstance(body, str) and body.strip():
         return diagnose_response(200, body, server)
     if not isinstance(body, dict):
-        return Trouble(Cause.NO_REPLY, _shown_body(body, server))
+        return Trouble(TroubleCause.NO_REPLY, _shown_body(body, server))
     error = body.get("error")
     if not error and _is_error(body):
         error = body
@@ -316,13 +321,13 @@ def diagnose_reply(body: object, server: Server) -> Trouble:
     if status is not None:
         return diagnose_response(status, body, server)
     detail = server.redact(_message_in(body))
-    cause = Cause.SERVER_ERROR
+    cause = TroubleCause.SERVER_ERROR
     if tells_no_credit(detail, _codes_of(body)):
-        cause = Cause.NO_CREDIT
+        cause = TroubleCause.NO_CREDIT
     elif _is_withheld(body, detail):
-        cause = Cause.WITHHELD
+        cause = TroubleCause.WITHHELD
     elif _BUSY_WORDS.search(json.dumps(error)):
-        cause = Cause.BUSY
+        cause = TroubleCause.BUSY
     return Trouble(cause, detail)
 
 
@@ -338,8 +343,10 @@ def _trouble_without_choice(body: dict[str, Any], server: Server) -> Trouble:
     if isinstance(feedback, dict):
         reason = feedback.get("blockReason") or feedback.get("block_reason")
         if reason:
-            return Trouble(Cause.WITHHELD, server.redact(f"the prompt was blocked: {reason}"))
-    return Trouble(Cause.NO_REPLY, _shown_body(body, server))
+            return Trouble(
+                TroubleCause.WITHHELD, server.redact(f"the prompt was blocked: {reason}")
+            )
+    return Trouble(TroubleCause.NO_REPLY, _shown_body(body, server))
 
 
 def diagnose_broken_off(finish_reason: str, error: object, server: Server) -> Trouble:
@@ -353,7 +360,7 @@ def diagnose_broken_off(finish_reason: str, error: object, server: Server) -> Tr
     detail = f"the reply ended with finish_reason {finish_reason!r}"
     if error:
         detail = f"{detail}: {_message_in({'error': error})}"
-    return Trouble(Cause.BROKEN_OFF, server.redact(detail))
+    return Trouble(TroubleCause.BROKEN_OFF, server.redact(detail))
 
 
 def _status_in(error: object) -> int | None:
@@ -399,7 +406,7 @@ def explain(trouble: Trouble, server: Server) -> TeacherError:
         sentence += (
             f" It is asked through the proxy {server.proxy.address} ({server.proxy.variable})."
         )
-    if trouble.cause is Cause.WRONG_PATH:
+    if trouble.cause is TroubleCause.WRONG_PATH:
         sentence += azure_hint(server.address)
     if not server.model and (trouble.cause in _MAY_NOT_LIST or trouble.status == FORBIDDEN):
         sentence += (

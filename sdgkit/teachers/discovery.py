@@ -10,7 +10,7 @@ from sdgkit.errors import SettingsError, TeacherUnreachable
 from sdgkit.teachers import llama_stack
 from sdgkit.teachers.adapters import MODELS_SECONDS, Adapter, OpenAICompatible, probe_body
 from sdgkit.teachers.address import deployment_in
-from sdgkit.teachers.diagnosis import Cause, Trouble, explain
+from sdgkit.teachers.diagnosis import Trouble, TroubleCause, explain
 from sdgkit.teachers.model_lists import language_models
 from sdgkit.teachers.replicas import Replicas
 from sdgkit.teachers.server import Server, enumerate_models
@@ -20,12 +20,23 @@ from sdgkit.teachers.settings import REHEARSAL, Settings
 TRIES = 3
 
 # Listing models sends no row and names no model: what is refused then is the path.
-_WRONG_PLACE = (Cause.WRONG_PATH, Cause.BAD_REQUEST, Cause.WRONG_MODEL)
-_JUST_STARTING = (Cause.LOST, Cause.SERVER_ERROR, Cause.BUSY)
+_WRONG_PLACE = (TroubleCause.WRONG_PATH, TroubleCause.BAD_REQUEST, TroubleCause.WRONG_MODEL)
+_JUST_STARTING = (TroubleCause.LOST, TroubleCause.SERVER_ERROR, TroubleCause.BUSY)
 # Without these, there is no server that could answer anything.
-_NOBODY_THERE = (Cause.PROXY, Cause.REFUSED, Cause.UNKNOWN_HOST, Cause.CERTIFICATE)
+_NOBODY_THERE = (
+    TroubleCause.PROXY,
+    TroubleCause.REFUSED,
+    TroubleCause.UNKNOWN_HOST,
+    TroubleCause.CERTIFICATE,
+)
 # What a tiny chat request may end in where key, path and model are right.
-_IS_THERE = (Cause.NO_REPLY, Cause.BROKEN_OFF, Cause.WITHHELD, Cause.BAD_REQUEST, Cause.BUSY)
+_IS_THERE = (
+    TroubleCause.NO_REPLY,
+    TroubleCause.BROKEN_OFF,
+    TroubleCause.WITHHELD,
+    TroubleCause.BAD_REQUEST,
+    TroubleCause.BUSY,
+)
 
 
 async def open_servers(adapters: Sequence[OpenAICompatible], settings: Settings) -> Adapter:
@@ -130,8 +141,10 @@ async def _check_unlisted(adapter: OpenAICompatible) -> None:
         # One that lists none has been asked already.
         return
     trouble = await _ask_for_model(adapter)
-    if trouble is not None and trouble.cause is Cause.WRONG_PATH:
-        trouble = replace(trouble, cause=Cause.WRONG_MODEL)  # at this path models were listed
+    if trouble is not None and trouble.cause is TroubleCause.WRONG_PATH:
+        trouble = replace(
+            trouble, cause=TroubleCause.WRONG_MODEL
+        )  # at this path models were listed
     if trouble is not None:
         raise explain(trouble, server) from trouble
     server.note(
@@ -192,8 +205,8 @@ async def _find_api(adapter: OpenAICompatible, settings: Settings) -> Trouble | 
     if trouble is None:
         return None
     adapter.server = replace(adapter.server, base_url=candidates[0])
-    if trouble.cause in (Cause.WRONG_PATH, Cause.BAD_REQUEST):
-        return replace(trouble, cause=Cause.WRONG_PATH)
+    if trouble.cause in (TroubleCause.WRONG_PATH, TroubleCause.BAD_REQUEST):
+        return replace(trouble, cause=TroubleCause.WRONG_PATH)
     return trouble
 
 
@@ -205,7 +218,7 @@ async def _try_urls(adapter: OpenAICompatible, candidates: Sequence[str]) -> Tro
         except Trouble as failure:
             trouble = failure
             if trouble.cause in _WRONG_PLACE:
-                trouble = replace(trouble, cause=Cause.WRONG_PATH)
+                trouble = replace(trouble, cause=TroubleCause.WRONG_PATH)
                 continue
             break
         server = replace(adapter.server, base_url=base_url)
@@ -249,7 +262,7 @@ async def _try_model(
                 f"{model}."
             )
             return None
-        if trouble.cause is not Cause.WRONG_PATH:
+        if trouble.cause is not TroubleCause.WRONG_PATH:
             break
     return trouble
 

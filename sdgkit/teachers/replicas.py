@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from sdgkit.teachers.adapters import Adapter, probe_body
 from sdgkit.teachers.affinity import preferred_servers
-from sdgkit.teachers.diagnosis import Cause, Trouble
+from sdgkit.teachers.diagnosis import Trouble, TroubleCause
 from sdgkit.teachers.exchange import Reply
 
 A = TypeVar("A", bound=Adapter)
@@ -19,7 +19,7 @@ RECHECK_SECONDS = 2.0
 PROBE_SECONDS = 60.0
 
 # A response like any other: every server would give the same.
-_SAME_EVERYWHERE = (Cause.BAD_REQUEST, Cause.WRONG_KEY)
+_SAME_EVERYWHERE = (TroubleCause.BAD_REQUEST, TroubleCause.WRONG_KEY)
 
 
 @dataclass(eq=False)
@@ -92,7 +92,7 @@ class Replicas(Adapter):
             try:
                 return await self._send(replica, body, seconds)
             except Trouble as failure:
-                if not replica.trouble or failure.cause is Cause.TIMEOUT:
+                if not replica.trouble or failure.cause is TroubleCause.TIMEOUT:
                     raise
                 troubles.append(failure)
         transient = [trouble for trouble in troubles if trouble.cause.is_transient]

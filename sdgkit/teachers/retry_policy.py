@@ -28,14 +28,14 @@ from typing import Any, Literal
 from sdgkit.errors import RequestRefused, TeacherRefused
 from sdgkit.log import log
 from sdgkit.teachers.adapters import Adapter, probe_body
-from sdgkit.teachers.diagnosis import FORBIDDEN, Cause, Trouble, explain
+from sdgkit.teachers.diagnosis import FORBIDDEN, Trouble, TroubleCause, explain
 from sdgkit.teachers.exchange import NOWHERE, Origin, Reply
 from sdgkit.teachers.replicas import PROBE_SECONDS
 from sdgkit.teachers.slots import Slots
 from sdgkit.teachers.streams import Show
 
 # Causes that pass when someone does something about them: a new key, a payment.
-_ASK_SOMEBODY = (Cause.EXPIRED_KEY, Cause.NO_CREDIT)
+_ASK_SOMEBODY = (TroubleCause.EXPIRED_KEY, TroubleCause.NO_CREDIT)
 
 State = Literal["present", "away"]
 
@@ -56,7 +56,7 @@ KEY_CHECK_SECONDS = 0.5
 
 # Retries of a request that fails while others are answered. One that hangs is costly to wait for.
 # 429 asks for more time, but a request bigger than the server's limit would get it forever.
-RETRIES = {Cause.TIMEOUT: 1, Cause.BUSY: 30, Cause.EXPIRED_KEY: 2}
+RETRIES = {TroubleCause.TIMEOUT: 1, TroubleCause.BUSY: 30, TroubleCause.EXPIRED_KEY: 2}
 OTHER_RETRIES = 6
 
 # After so many equal refusals in a row, no request between them answered, it is the teacher that
@@ -64,9 +64,14 @@ OTHER_RETRIES = 6
 EQUAL_REFUSALS = 20
 _DIGITS = re.compile(r"\d+")
 # Troubles that fewer requests at once may spare.
-TOO_MANY = (Cause.BUSY, Cause.TIMEOUT)
+TOO_MANY = (TroubleCause.BUSY, TroubleCause.TIMEOUT)
 # Troubles that tell that the teacher is there: it answered this very request.
-ANSWERS = (Cause.NO_REPLY, Cause.BROKEN_OFF, Cause.WITHHELD, Cause.BAD_REQUEST)
+ANSWERS = (
+    TroubleCause.NO_REPLY,
+    TroubleCause.BROKEN_OFF,
+    TroubleCause.WITHHELD,
+    TroubleCause.BAD_REQUEST,
+)
 
 
 @dataclass
@@ -81,7 +86,7 @@ class _Failures:
 
     total: int = 0
     in_a_row: int = 0
-    counted: Counter[Cause] = field(default_factory=Counter)
+    counted: Counter[TroubleCause] = field(default_factory=Counter)
 
 
 class RetryPolicy:
@@ -217,13 +222,16 @@ class RetryPolicy:
 
         A probe, which nobody could object to, is refused with the key.
         """
-        if trouble.status != FORBIDDEN or trouble.cause in (Cause.WITHHELD, Cause.NO_CREDIT):
+        if trouble.status != FORBIDDEN or trouble.cause in (
+            TroubleCause.WITHHELD,
+            TroubleCause.NO_CREDIT,
+        ):
             return trouble
         try:
             await self._adapter.exchange(probe_body(self._server.model), PROBE_SECONDS)
         except Trouble as failure:
             return failure
-        return replace(trouble, cause=Cause.BAD_REQUEST)
+        return replace(trouble, cause=TroubleCause.BAD_REQUEST)
 
     def _count_refusal(self, trouble: Trouble) -> None:
         """Count a refused request.
@@ -264,17 +272,17 @@ class RetryPolicy:
             self._record_answer(sent_at)
         if trouble.cause.is_transient:
             return trouble
-        if trouble.cause is Cause.WRONG_PATH and has_answered:
+        if trouble.cause is TroubleCause.WRONG_PATH and has_answered:
             # A proxy's page, while the teacher behind it restarts.
             return trouble
-        if trouble.cause is Cause.WRONG_KEY and has_answered and credentials.secrets:
-            trouble = replace(trouble, cause=Cause.EXPIRED_KEY)
+        if trouble.cause is TroubleCause.WRONG_KEY and has_answered and credentials.secrets:
+            trouble = replace(trouble, cause=TroubleCause.EXPIRED_KEY)
             self._key_refused_at = time.monotonic()
             if credentials.can_be_renewed:
                 return trouble
-        if trouble.cause is Cause.NO_CREDIT and has_answered:
+        if trouble.cause is TroubleCause.NO_CREDIT and has_answered:
             return trouble  # as with an expired key, the user can do something about it
-        if trouble.cause is Cause.BAD_REQUEST:
+        if trouble.cause is TroubleCause.BAD_REQUEST:
             self._count_refusal(trouble)
         raise explain(trouble, self._server) from trouble
 
@@ -335,16 +343,16 @@ class RetryPolicy:
             TeacherUnreachable: Patience is over.
         """
         self.state = "away"
-        self.wants_key = trouble.cause is Cause.EXPIRED_KEY
+        self.wants_key = trouble.cause is TroubleCause.EXPIRED_KEY
         self.away_reason = self._reason(trouble)
         seconds_left = self._failing_since + self._patience - time.monotonic()
         if seconds_left <= 0:
             if trouble.cause not in _ASK_SOMEBODY:
-                trouble = Trouble(Cause.GONE, self.away_reason)
+                trouble = Trouble(TroubleCause.GONE, self.away_reason)
             raise explain(trouble, self._server)
         if self.wants_key:
             await self._wait_for_new_key(key, min(REFUSED_KEY_SECONDS, seconds_left))
-        elif trouble.cause is Cause.NO_CREDIT:
+        elif trouble.cause is TroubleCause.NO_CREDIT:
             await asyncio.sleep(min(REFUSED_KEY_SECONDS, seconds_left))
         else:
             backoff = backoff_seconds(trouble, failed_probes, LONGEST_PROBE_WAIT)
@@ -357,9 +365,9 @@ class RetryPolicy:
 
     def _reason(self, trouble: Trouble) -> str:
         """Why the teacher is away, and what the user can do about it."""
-        if trouble.cause is Cause.NO_CREDIT:
+        if trouble.cause is TroubleCause.NO_CREDIT:
             return f"the account is empty ({trouble}); add credit"
-        if trouble.cause is not Cause.EXPIRED_KEY:
+        if trouble.cause is not TroubleCause.EXPIRED_KEY:
             return str(trouble)
         credentials = self._server.credentials
         if credentials.key_file is None:

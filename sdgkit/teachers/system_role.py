@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sdgkit.teachers.diagnosis import Cause, Trouble
+from sdgkit.teachers.diagnosis import Trouble, TroubleCause
 
 SYSTEM = "system"
 USER = "user"
@@ -41,7 +41,7 @@ def may_be_about_roles(trouble: Trouble) -> bool:
 
     Servers say it in any language, or only that the request was bad.
     """
-    return trouble.cause is Cause.BAD_REQUEST
+    return trouble.cause is TroubleCause.BAD_REQUEST
 
 
 def with_system_in_user(messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

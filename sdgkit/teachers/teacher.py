@@ -31,11 +31,11 @@ from sdgkit.teachers.settings import REHEARSAL
 from sdgkit.teachers.slots import Slots
 from sdgkit.teachers.streams import Show
 
-__all__ = ["Elsewhere", "Origin", "Reply", "Request", "ServerLoad", "Teacher"]
+__all__ = ["Origin", "OtherProcesses", "Reply", "Request", "ServerLoad", "Teacher"]
 
 
 @dataclass
-class Elsewhere:
+class OtherProcesses:
     """What other processes report that ask the same teacher for the same run.
 
     Attributes:
@@ -76,7 +76,7 @@ class Teacher:
     ) -> None:
         server = adapter.server
         self.introduction = introduction
-        self.elsewhere = Elsewhere()
+        self.elsewhere = OtherProcesses()
         self.base_url = str(server.address)
         self.model = server.model
         self.is_rehearsal = server.model == REHEARSAL

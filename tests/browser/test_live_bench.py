@@ -38,7 +38,7 @@ def test_versions_stand_side_by_side_on_a_row_of_the_run_and_tries_stay(
         panel.get_by_label("temperature").fill("0.2")
         page.keyboard.press("Tab")
         expect(save).to_be_enabled()
-        panel.get_by_role("button", name="Beside the shipped and saved").click()
+        panel.get_by_role("button", name="Compare with shipped and saved").click()
         bench = panel.get_by_role("region", name="bench")
         cells = bench.locator(".sdg-bench > div")
         expect(cells).to_have_count(3)

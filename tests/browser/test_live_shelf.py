@@ -10,9 +10,9 @@ import sdgkit as sk
 
 seed_file = sk.shipped("notebooks") / "seeds" / "feedback_to_table.jsonl"
 for name in ("mail/long", "mail/short", "notes"):
-    sk.save_seeds(sk.load_seeds(seed_file), f"skills/{name}/seeds.jsonl")
+    sk.save_seeds(sk.load_seeds(seed_file), f"three_skills/{name}/seeds.jsonl")
 teacher = sk.connect("rehearsal", mean_latency_ms=400, slots=8, concurrency=8)
-sk.ShelfPanel("skills", teacher=teacher, out="shelf", num_contexts=2, profile=False)
+sk.ShelfPanel("three_skills", teacher=teacher, out="three", num_contexts=1, profile=False)
 """,
 }
 

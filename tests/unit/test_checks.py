@@ -117,12 +117,16 @@ def test_settings_that_cannot_be_used_are_refused_when_the_check_is_made(
     [
         (
             lambda: sk.checks.facts_in_context({"a": "b"}),
-            "facts_in_context: derived cannot be {'a': 'b'}. It must be a valid boolean.",
+            "facts_in_context: derived must be True or False, not {'a': 'b'}.",
         ),
-        (lambda: sk.checks.length("5"), "length: min cannot be '5'. It must be a valid integer."),
+        (lambda: sk.checks.length("5"), "length: min must be a whole number, not '5'."),
+        (
+            lambda: sk.checks.length(5, unit="lines"),
+            "length: unit must be 'words' or 'characters', not 'lines'.",
+        ),
         (
             lambda: sk.checks.markdown_table("Name"),
-            "markdown_table: columns cannot be 'Name'. It must be a list: ['Name'].",
+            "markdown_table: columns must be a list, not 'Name'.",
         ),
         (lambda: sk.checks.length(5, mx=9), "length has no argument 'mx'. Did you mean 'max'?"),
     ],

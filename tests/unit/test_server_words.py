@@ -9,7 +9,7 @@ from servers import FaultServer, completion
 
 import sdgkit as sk
 from sdgkit.errors import TeacherRefused
-from sdgkit.teachers.diagnosis import Cause, diagnose_reply, diagnose_response
+from sdgkit.teachers.diagnosis import TroubleCause, diagnose_reply, diagnose_response
 from sdgkit.teachers.server_words import tells_no_credit, tells_passing_trouble, tells_withheld
 
 NO_CREDIT: dict[str, tuple[int, Any]] = {
@@ -72,7 +72,7 @@ def teacher(server: FaultServer) -> sk.Teacher:
     return sk.connect(base_url=server.base_url)
 
 
-def cause_of(teacher: sk.Teacher, status: int, body: object) -> Cause:
+def cause_of(teacher: sk.Teacher, status: int, body: object) -> TroubleCause:
     if status == 200:
         return diagnose_reply(body, teacher._server).cause
     return diagnose_response(status, body, teacher._server).cause
@@ -82,14 +82,14 @@ def cause_of(teacher: sk.Teacher, status: int, body: object) -> Cause:
 def test_an_empty_account_is_known_by_any_vendors_words(
     teacher: sk.Teacher, status: int, body: object
 ) -> None:
-    assert cause_of(teacher, status, body) is Cause.NO_CREDIT
+    assert cause_of(teacher, status, body) is TroubleCause.NO_CREDIT
 
 
 @pytest.mark.parametrize(("status", "body"), WITHHELD.values(), ids=WITHHELD.keys())
 def test_a_withheld_reply_is_known_by_any_vendors_words(
     teacher: sk.Teacher, status: int, body: object
 ) -> None:
-    assert cause_of(teacher, status, body) is Cause.WITHHELD
+    assert cause_of(teacher, status, body) is TroubleCause.WITHHELD
 
 
 @pytest.mark.parametrize(("status", "body"), PASSING.values(), ids=PASSING.keys())

@@ -16,7 +16,7 @@ from sdgkit.errors import SettingsError, TeacherError, TeacherRefused, TeacherUn
 from sdgkit.rehearsal.options import Options
 from sdgkit.teachers import Teacher, connect
 from sdgkit.teachers.credentials import Credentials
-from sdgkit.teachers.diagnosis import Cause, Trouble, explain
+from sdgkit.teachers.diagnosis import Trouble, TroubleCause, explain
 from sdgkit.teachers.server import Server
 from sdgkit.teachers.settings import Settings
 
@@ -96,10 +96,10 @@ def test_a_redirect_is_not_followed_to_another_address(server: FaultServer) -> N
 
 def test_every_cause_has_a_sentence_of_its_own_that_says_where() -> None:
     server = Server("http://gpu-7:8000/v1", "vllm", Credentials(Settings()), [])
-    sentences = {cause: str(explain(Trouble(cause), server)) for cause in Cause}
-    assert len(set(sentences.values())) == len(Cause)
+    sentences = {cause: str(explain(Trouble(cause), server)) for cause in TroubleCause}
+    assert len(set(sentences.values())) == len(TroubleCause)
     # These are about one request, and become the reason of a drop, which names no address.
-    of_one_request = {Cause.WITHHELD, Cause.BAD_REQUEST}
+    of_one_request = {TroubleCause.WITHHELD, TroubleCause.BAD_REQUEST}
     assert {
         cause for cause, sentence in sentences.items() if "gpu-7" not in sentence
     } == of_one_request

@@ -1,4 +1,4 @@
-// The export: a format, a file, and the first rows as they stand in it.
+// The export: a format, a file, and its first rows.
 
 function view(ui) {
   const { state, act, type, id } = ui;

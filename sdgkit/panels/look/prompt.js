@@ -129,7 +129,7 @@ function trying(ui) {
     <${Row}>
       <${Button} label="Try" keys="Ctrl+Enter" disabled=${!isIdle} onClick=${() => tryOut(ui)} />
       <${Button} label="Try on 5" disabled=${!isIdle} onClick=${() => tryOut(ui, { several: true })} />
-      <${Button} label="Beside the shipped and saved" disabled=${!isIdle} onClick=${() => act("bench")} />
+      <${Button} label="Compare with shipped and saved" disabled=${!isIdle} onClick=${() => act("bench")} />
       ${state.busy && html`<${Button} label="Cancel" onClick=${() => act("cancel")} />`}
       ${!state.can_try && html`<span class="sdg-soft">To try it, pass teacher= to this panel.</span>`}
     <//>
