@@ -90,7 +90,9 @@ def gallery(session: nox.Session) -> None:
 def browser(session: nox.Session) -> None:
     """Drive JupyterLab in Chromium. Needs Debian's chromium, or CHROMIUM=/path/to/it."""
     install(session, "-e", ".[test]")
-    session.run("pytest", "tests/browser", *session.posargs)
+    # Each file's tests share their server and their notebook, so they stay together.
+    two_workers = ("-n", "2", "--dist", "loadfile")
+    session.run("pytest", "tests/browser", *two_workers, *session.posargs)
 
 
 @nox.session

@@ -31,14 +31,16 @@ def main(command: list[str]) -> int:
 
 def _supervise(command: list[str]) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)  # the parent decides
-    process = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, start_new_session=True, restore_signals=True
-    )
+        signal.signal(number, _ignore)
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
     threading.Thread(target=_end_with_parent, args=(process,), daemon=True).start()
     status = process.wait()
     _signal_group(process.pid, signal.SIGKILL)  # what it started and left behind
     return status
+
+
+def _ignore(signal_number: int, frame: object) -> None:
+    """The parent decides. The command is not to inherit this, as it would inherit SIG_IGN."""
 
 
 def _end_with_parent(process: "subprocess.Popen[bytes]") -> None:

@@ -28,12 +28,11 @@ SWITCHES = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep all in one worker of pytest-xdist: a server for each worker would be too much."""
+    """They are slow, and get more time than the others."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.slow)
             item.add_marker(pytest.mark.timeout(300))
-            item.add_marker(pytest.mark.xdist_group("browser"))
 
 
 @pytest.fixture(scope="session")
@@ -56,7 +55,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator["BrowserContex
 
 @pytest.fixture(scope="session")
 def lab(browser: "BrowserContext", tmp_path_factory: pytest.TempPathFactory) -> Iterator["Lab"]:
-    """One JupyterLab server for all tests."""
+    """One JupyterLab server for all tests of a worker."""
     from browser.lab import Lab
 
     with Lab(tmp_path_factory.mktemp("lab")) as server:
@@ -67,7 +66,7 @@ def lab(browser: "BrowserContext", tmp_path_factory: pytest.TempPathFactory) -> 
 def notebook7(
     browser: "BrowserContext", tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator["Lab"]:
-    """One server of Jupyter Notebook 7 for all tests."""
+    """One server of Jupyter Notebook 7 for all tests of a worker."""
     pytest.importorskip(
         "notebook", reason="Jupyter Notebook is not installed: pip install notebook."
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from browser.lab import Lab, Notebook, ShotOf
-from playwright.sync_api import BrowserContext, Locator, Page
+from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 import sdgkit as sk
 
@@ -109,6 +109,9 @@ STICKING_OUT = """(root) => {
     .filter((node) => node.getClientRects().length && beyond(node) && !scrolls(node))
     .map((node) => `${node.tagName} ${node.className}`);
 }"""
+# What has scrolled into sight, or changed its theme, is drawn.
+TWO_FRAMES = """() => new Promise(
+  (done) => requestAnimationFrame(() => requestAnimationFrame(done)))"""
 NAMELESS = """(root) => {
   const controls = "button, input, select, textarea, progress, [role=tab], [role=img]";
   const named = (node) =>
@@ -162,8 +165,10 @@ def test_every_panel_is_legible_in_its_place_and_has_names_for_a_screen_reader(
         panel = opened.panel(kind).first
         panel.scroll_into_view_if_needed()
         if kind == "prompt":
-            panel.get_by_role("tab", name="Replies").click()
-        opened.page.wait_for_timeout(300)
+            replies = panel.get_by_role("tab", name="Replies")
+            replies.click()
+            expect(replies).to_have_attribute("aria-selected", "true")
+        opened.page.evaluate(TWO_FRAMES)
         path = shot_of(panel, f"{server}-{kind}-{width}-{theme}")
         checks = {"illegible": ILLEGIBLE, "sticking out": STICKING_OUT, "without a name": NAMELESS}
         for name, script in checks.items():

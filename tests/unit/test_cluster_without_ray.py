@@ -227,6 +227,21 @@ def test_a_teacher_and_all_its_processes_end_even_if_the_worker_is_killed(
     supervisor.wait(60)
 
 
+def test_a_teacher_is_asked_to_end_before_it_is_killed() -> None:
+    """A signal that is ignored would be ignored by the command as well."""
+    question = "import signal; print(signal.getsignal(signal.SIGTERM).name)"
+    command = [sys.executable, "-m", "sdgkit.cluster.supervisor", sys.executable, "-c", question]
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **_imports()},
+    ) as supervisor:
+        assert supervisor.stdout is not None
+        assert supervisor.stdout.read().strip() == "SIG_DFL"
+
+
 def _is_zombie(process: psutil.Process) -> bool:
     try:
         return bool(process.status() == psutil.STATUS_ZOMBIE)
