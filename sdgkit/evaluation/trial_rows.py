@@ -6,10 +6,9 @@ from typing import Any
 
 from sdgkit.evaluation.method_stages import pipeline_of, stand_in
 from sdgkit.run import Run
-from sdgkit.run.folder import SEEDS_FILE
 from sdgkit.run.seed_samples import SeedSamples, token_budget
-from sdgkit.samples import Row, own_question, without_ids
-from sdgkit.seeds import Seed, read_seeds
+from sdgkit.samples import Row, own_question
+from sdgkit.seeds import Seed
 
 MOST_ROWS = 20  # of a run
 
@@ -66,14 +65,6 @@ def run_rows(run: Run, stage: str, seeds: Sequence[Seed]) -> list[dict[str, Any]
             if len(rows) == MOST_ROWS:
                 return list(rows.values())
     return list(rows.values())
-
-
-def seeds_of_run(run: Run) -> list[Seed]:
-    """The seeds of a run. Raises SeedError if they cannot be read."""
-    if run.plan is not None:
-        return without_ids(run.plan.rows)
-    assert run.folder is not None, "a run without a plan was opened from its folder"
-    return without_ids(read_seeds(run.folder / SEEDS_FILE))
 
 
 def _columns_before(stage: str) -> list[str]:

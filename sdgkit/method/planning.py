@@ -7,7 +7,6 @@ from typing import Any, Unpack, cast
 
 from sdgkit.checks import read_checks, saved
 from sdgkit.errors import RunError, SettingsError
-from sdgkit.files import refuse_way_out
 from sdgkit.keywords import as_text, known_keywords
 from sdgkit.method.best_response import with_responses, with_temperature_to_differ
 from sdgkit.method.choose_prompts import choose_prompts, study_prompts
@@ -37,7 +36,8 @@ from sdgkit.pipeline import Pipeline
 from sdgkit.profile import PROFILE_FILE
 from sdgkit.prompts import Prompt
 from sdgkit.quality import check_threshold, check_twins
-from sdgkit.run.folder import SEEDS_FILE, read_config
+from sdgkit.run.folder import read_config
+from sdgkit.run.own_seeds import own_seed_file
 from sdgkit.run.plan import Plan
 from sdgkit.run.profiles import folders_profile
 from sdgkit.samples import Row, normalized
@@ -178,10 +178,10 @@ def _plan_again(folder: Path, teacher: TeacherSource | None, options: PlanOption
         if value is not None:
             chosen[name] = value
     merged = {**recorded, **chosen, "pipeline": replace(pipeline, prompts=recorded_prompts)}
-    refuse_way_out(folder / SEEDS_FILE)
+    seed_file = own_seed_file(folder)
     if merged.get("profile") is None and (folder / PROFILE_FILE).exists():
         merged["profile"] = folders_profile(folder)
-    again = _plan_from_seeds(folder / SEEDS_FILE, teacher, cast(PlanOptions, merged))
+    again = _plan_from_seeds(seed_file, teacher, cast(PlanOptions, merged))
     drew = config.settings.vary is not None or (folder / PROFILE_FILE).exists()
     if drew and again.can_draw:
         again = again.with_draws_from(config.draw_starts or {})

@@ -8,7 +8,7 @@ from typing import Any
 from sdgkit.evaluation.bench import inputs_of, text_of
 from sdgkit.evaluation.comparison import Comparison, Result, Side
 from sdgkit.evaluation.differences import Stretch, mark_differences
-from sdgkit.evaluation.trial_rows import run_rows, seed_rows, seeds_of_run
+from sdgkit.evaluation.trial_rows import run_rows, seed_rows
 from sdgkit.formatting import pluralize
 from sdgkit.keywords import known_keywords_throughout
 from sdgkit.method import run_folder
@@ -17,6 +17,7 @@ from sdgkit.panels.seeds import SeedPanel, seeds_of
 from sdgkit.panels.state import PanelState
 from sdgkit.prompts import Prompt, load_prompt
 from sdgkit.run import Run, open_run
+from sdgkit.run.own_seeds import seeds_of_run
 from sdgkit.samples import rows_by_id
 from sdgkit.seeds import SeedSource
 from sdgkit.teachers.source import TeacherSource

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from sdgkit.errors import SeedError
 from sdgkit.run import Run
-from sdgkit.run.folder import SEEDS_FILE
+from sdgkit.run.own_seeds import seeds_of_run
 from sdgkit.samples import Row, own_question, without_ids
 from sdgkit.seeds import COLUMNS, Seed, read_seeds, save_seeds
 
@@ -37,10 +37,7 @@ def _seeds_to_extend(run: Run, path: Path) -> list[Seed]:
     """The seeds in a file, or the run's own if it does not exist yet."""
     if path.exists():
         return without_ids(read_seeds(path))
-    if run.plan is not None:
-        return without_ids(run.plan.rows)
-    assert run.folder is not None, "a run without a plan was opened from its folder"
-    return without_ids(read_seeds(run.folder / SEEDS_FILE))
+    return seeds_of_run(run)
 
 
 def _as_seed(sample: Row, columns: Sequence[str]) -> Seed:

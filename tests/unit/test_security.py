@@ -36,6 +36,7 @@ from sdgkit.journal.connection import connect
 from sdgkit.method.lists_file import read_lists
 from sdgkit.prompts import load_prompt
 from sdgkit.run.folder import write_calibrated, write_reviewed
+from sdgkit.run.own_seeds import seeds_of_run
 from sdgkit.teachers.settings_file import is_trusted_folder
 
 CODE = """
@@ -273,6 +274,14 @@ def test_the_seeds_of_a_folder_are_its_own(folder: Path, tmp_path: Path) -> None
     (folder / "seeds.jsonl").symlink_to(tmp_path / "private.jsonl")
     with pytest.raises(RunError, match="leads out"):
         sk.plan(folder)
+    run = sk.open_run(folder)
+    with pytest.raises(RunError, match="leads out"):
+        seeds_of_run(run)
+    review = sk.Review(run)
+    first = review.samples[0]["id"]
+    review.accept(first)
+    with pytest.raises(RunError, match="leads out"):
+        review.make_seed(first, tmp_path / "my_seeds.jsonl")
 
 
 @pytest.mark.parametrize("path", ["../victim.txt", "{victim}", "datasets/../../victim.txt"])
