@@ -383,6 +383,18 @@ class Stream:
 
 
 def _shown_text(value: object) -> str:
-    """A text as it is shown while the run works."""
-    text = str(value)
+    """A value of a row as it is shown while the run works.
+
+    Example:
+        >>> _shown_text({"kind": "a letter", "size": "short"})
+        'kind: a letter · size: short'
+        >>> _shown_text(3.0)
+        '3'
+    """
+    if isinstance(value, Mapping):
+        text = " · ".join(f"{name}: {entry}" for name, entry in value.items())
+    elif isinstance(value, float):
+        text = f"{value:g}"
+    else:
+        text = str(value)
     return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…"
