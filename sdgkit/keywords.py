@@ -112,10 +112,11 @@ def unknown_keyword(function: str, name: str, known: Iterable[str]) -> SettingsE
     """The error for a keyword that a function does not know."""
     choices = []
     for choice in known:
-        if choice != "self":
+        if choice != "self" and not choice.startswith("_"):
             choices.append(choice)
+    what_to_do = advice(name, choices) if choices else "It takes no arguments."
     return SettingsError(
-        f"{function} has no argument {name!r}. {advice(name, choices)}",
+        f"{function} has no argument {name!r}. {what_to_do}",
         setting=name,
         choices=choices,
     )

@@ -106,6 +106,11 @@ def check(rule: RuleFunction) -> CheckMaker:
         for keyword in keywords:
             if keyword not in names:
                 raise unknown_keyword(rule_name, keyword, names)
+        for keyword, value in (("column", column), ("name", name)):
+            if not isinstance(value, str):
+                raise SettingsError(
+                    f"{rule_name}: {keyword} must be text, not {value!r}.", setting=keyword
+                )
         try:
             settings = settings_signature.bind(*values, **keywords).arguments
         except TypeError as error:

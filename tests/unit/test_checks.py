@@ -119,6 +119,10 @@ def test_settings_that_cannot_be_used_are_refused_when_the_check_is_made(
             lambda: sk.checks.facts_in_context({"a": "b"}),
             "facts_in_context: derived must be True or False, not {'a': 'b'}.",
         ),
+        (
+            lambda: sk.checks.facts_in_context(column=["response"]),
+            "facts_in_context: column must be text, not ['response'].",
+        ),
         (lambda: sk.checks.length("5"), "length: min must be a whole number, not '5'."),
         (
             lambda: sk.checks.length(5, unit="lines"),

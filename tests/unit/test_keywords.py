@@ -6,6 +6,7 @@ import pytest
 
 import sdgkit as sk
 from sdgkit.errors import SettingsError
+from sdgkit.keywords import known_keywords
 from sdgkit.method import StageFunction
 from sdgkit.panels.frame import Panel
 
@@ -88,3 +89,18 @@ def test_so_is_a_misspelt_field_of_a_stage(kind: str) -> None:
 def test_the_teacher_panel_takes_every_option_of_connect() -> None:
     options = inspect.signature(sk.connect).parameters
     assert list(inspect.signature(sk.TeacherPanel).parameters) == list(options)
+
+
+def test_only_what_you_may_give_is_offered() -> None:
+    with pytest.raises(SettingsError) as refused:
+        sk.Prompt("mine", lines=3)  # type: ignore[call-arg]
+    assert "system" in refused.value.choices
+    assert not any(choice.startswith("_") for choice in refused.value.choices)
+
+
+def test_a_function_without_arguments_says_so() -> None:
+    @known_keywords
+    def check() -> None: ...
+
+    with pytest.raises(SettingsError, match=r"has no argument 'x'\. It takes no arguments\."):
+        check(x=1)  # type: ignore[call-arg]
