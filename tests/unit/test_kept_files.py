@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -44,16 +45,22 @@ def hold_after(script: ScriptedTeacher, number: int) -> Gate:
     return gate
 
 
-def cancel_after(number: int, script: ScriptedTeacher, out: Path, **settings: Any) -> sk.Run:
-    """Begin a run and cancel it once so many requests of this session are answered.
+def cancel_after(
+    number: int, script: ScriptedTeacher, out: Path, *, samples: int = 0, **settings: Any
+) -> sk.Run:
+    """Begin a run and cancel it after so many requests of this session, and so many samples.
 
     The gate is there before the run: nothing is answered meanwhile.
     """
     gate = hold_after(script, number)
     run = begin(script, out, **settings)
     gate.await_arrivals(1)
+    deadline = time.monotonic() + 60
+    while run.snapshot().samples < samples:  # the last replies before the gate are on their way
+        assert time.monotonic() < deadline, f"{samples} samples never came"
+        time.sleep(0.01)
     run.cancel()
-    assert run.wait(30).state == "cancelled"
+    assert run.wait(60).state == "cancelled"
     gate.open()
     return run
 
@@ -167,7 +174,7 @@ def test_a_stopped_session_with_more_samples_replaces_the_files(
     out = tmp_path / "run"
     begin(script, out, num_contexts=1).wait(30)
     number = len(lines(out / "dataset.jsonl"))
-    run = cancel_after(40, script, out)
+    run = cancel_after(40, script, out, samples=number + 1)
     assert len(lines(out / "dataset.jsonl")) > number
     assert_shows_its_files(run, out)
 
